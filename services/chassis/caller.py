@@ -18,7 +18,6 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator
-from secrets import token_hex
 from typing import Any
 
 import amqp
@@ -26,6 +25,7 @@ import kombu
 import orjson
 from amqp.exceptions import AMQPError, ChannelError
 
+from services.chassis.trace import child_of, current
 from services.contracts.errors import DomainError, InvalidPayload, NotAllowed, NotReady, from_wire
 
 RPC_EXCHANGE = "nameko-rpc"
@@ -37,11 +37,6 @@ _TICK_SECONDS = 1.0
 _REFUSED_TOPIC = re.compile(r"topic '([^']+)'")
 # py-amqp lets AttributeError and TypeError escape when its connection goes away under a method that is being sent.
 _LOST = (AMQPError, OSError, AttributeError, TypeError)
-
-
-def new_traceparent() -> str:
-    """A fresh W3C ``traceparent``: version 00, sampled."""
-    return f"00-{token_hex(16)}-{token_hex(8)}-01"
 
 
 class _Request:
@@ -146,7 +141,7 @@ class Caller:
     def _register(
         self, routing_key: str, payload: dict[str, Any] | None, timeout: float | None, traceparent: str | None,
     ) -> _Request:
-        request = _Request(routing_key, payload or {}, timeout or self.timeout, traceparent or new_traceparent())
+        request = _Request(routing_key, payload or {}, timeout or self.timeout, traceparent or child_of(current()))
         self._pending[request.correlation_id] = request
         return request
 
