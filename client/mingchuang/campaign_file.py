@@ -44,7 +44,7 @@ class CampaignFileError(Exception):
 class _Loader(yaml.SafeLoader):
     """Safe YAML without dates (a day stays the text it is) and without aliases (each place has one path)."""
 
-    yaml_implicit_resolvers = {  # noqa: RUF012
+    yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
@@ -110,9 +110,13 @@ def load(path: str | Path) -> dict[str, Any]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise CampaignFileError(path.name, [FileError(1, 1, "", f"无法读取 / cannot be read: {error.strerror}")]) from None
+        raise CampaignFileError(
+            path.name, [FileError(1, 1, "", f"无法读取 / cannot be read: {error.strerror}")]
+        ) from None
     except UnicodeDecodeError:
-        raise CampaignFileError(path.name, [FileError(1, 1, "", "不是 UTF-8 文本 / not UTF-8 text")]) from None
+        raise CampaignFileError(
+            path.name, [FileError(1, 1, "", "不是 UTF-8 文本 / not UTF-8 text")]
+        ) from None
     return parse(text, path.name)
 
 

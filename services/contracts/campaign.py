@@ -1,8 +1,8 @@
 """The campaign document: a whole campaign as data, published by ``inspection.publish_campaign``.
 
-A campaign document is plain JSON: strings, whole numbers, booleans, lists and mappings; days are ISO dates in the
-campaign's time zone, shares and thresholds are decimal strings ('0.95'), so that nothing is rounded on the way.
-Each part cites the clause of the notice that it comes from; what the notice does not say is marked ``illustrative``.
+A campaign document is plain JSON: strings, whole numbers, booleans, lists and mappings; days are ISO dates in
+the campaign's time zone, shares and thresholds are decimal strings ('0.95'), so that nothing is rounded on the
+way. Each part cites its clause of the notice; what the notice does not say is marked ``illustrative``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ class _Text(fields.String):
 
 
 class _Whole(fields.Integer):
-    default_error_messages: ClassVar[dict[str, str]] = {**_COMMON, "invalid": "应为整数 / must be a whole number"}
+    default_error_messages: ClassVar[dict[str, str]] = {
+        **_COMMON,
+        "invalid": "应为整数 / must be a whole number",
+    }
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(strict=True, **kwargs)
@@ -46,9 +49,14 @@ class _Whole(fields.Integer):
 class _Flag(fields.Boolean):
     """Only true and false; marshmallow alone would also take 'yes', 1 and 'off'."""
 
-    default_error_messages: ClassVar[dict[str, str]] = {**_COMMON, "invalid": "应为 true 或 false / must be true or false"}
+    default_error_messages: ClassVar[dict[str, str]] = {
+        **_COMMON,
+        "invalid": "应为 true 或 false / must be true or false",
+    }
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> bool:
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
@@ -77,7 +85,7 @@ def _is_day(value: str) -> None:
 def _is_share(value: str) -> None:
     """Refuses anything but a decimal in (0, 1]."""
     if not _SHARE.fullmatch(value) or Fraction(value) == 0:
-        raise ValidationError(f"“{value}”应为大于 0、不超过 1 的小数 / must be a decimal above 0 and at most 1")
+        raise ValidationError(f"“{value}”应为大于 0、不超过 1 的小数 / must be above 0 and at most 1")
 
 
 def _text(**kwargs: Any) -> _Text:
@@ -88,7 +96,7 @@ def _text(**kwargs: Any) -> _Text:
 def _id(**kwargs: Any) -> _Text:
     pattern = checks.Regexp(
         r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-        error="编号只能用字母、数字和 . _ -，不超过 64 位 / an id has letters, digits and . _ - only, at most 64",
+        error="编号限字母、数字和 . _ -，至多 64 位 / letters, digits, . _ - only, at most 64",
     )
     return _Text(required=True, validate=pattern, **kwargs)
 
@@ -108,7 +116,9 @@ def _one_of(choices: tuple[str, ...]) -> checks.OneOf:
 def _between(least: int, most: int | None = None) -> checks.Range:
     if most is None:
         return checks.Range(min=least, error=f"应为不小于 {least} 的整数 / must be at least {least}")
-    return checks.Range(min=least, max=most, error=f"应在 {least} 到 {most} 之间 / must be from {least} to {most}")
+    return checks.Range(
+        min=least, max=most, error=f"应在 {least} 到 {most} 之间 / must be from {least} to {most}"
+    )
 
 
 class _Part(Schema):
@@ -130,7 +140,7 @@ class SourceSchema(_Part):
 
 
 class ClauseSchema(_Part):
-    """One clause: its number in the notice, its words, the rows of the requirements it asks for, what proves it."""
+    """One clause: its number in the notice, its words, the rows of the requirements, what proves it."""
 
     id = _text()
     text = _text()
@@ -139,7 +149,7 @@ class ClauseSchema(_Part):
 
 
 class GoalSchema(_Part):
-    """A goal; ``target`` (a share) where the notice names a figure, ``axes`` where it names what must conform."""
+    """A goal; ``target`` (a share) where the notice names a figure, ``axes`` where it says what conforms."""
 
     id = _id()
     clause = _text()
@@ -203,7 +213,7 @@ class AwardSchema(_Part):
 class ItemSchema(_Part):
     """A checklist item.
 
-    ``pass_fail`` scores 1 or 0, ``scale`` value / ``max``, ``count`` observed / of. It passes at or above ``pass_at``.
+    ``pass_fail`` scores 1 or 0, ``scale`` value / ``max``, ``count`` observed / of; it passes from ``pass_at`` on.
     A required item that fails stops conformity on its axis; a critical one vetoes.
     """
 
@@ -255,7 +265,7 @@ class MinimaSchema(_Part):
 class PolicySchema(_Part):
     """The figures that the rules of the score leave to the office.
 
-    ``shrinkage_m`` is in ratings, ``veto_cap`` in points of 100. ``illustrative`` names those the notice does not say.
+    ``shrinkage_m`` is in ratings, ``veto_cap`` in points of 100; ``illustrative``: those not in the notice.
     """
 
     weights = _One(WeightsSchema, required=True)
@@ -270,7 +280,8 @@ class PolicySchema(_Part):
     def _weights_are_percentages(self, data: dict[str, Any], **_: Any) -> None:
         total = sum(data["weights"].values())
         if total != 100:
-            raise ValidationError(f"三项权重之和应为 100，现为 {total} / weights must add up to 100, not {total}", "weights")
+            reason = f"三项权重之和应为 100，现为 {total} / weights must add up to 100, not {total}"
+            raise ValidationError(reason, "weights")
 
     @validates_schema
     def _illustrative_names_exist(self, data: dict[str, Any], **_: Any) -> None:
@@ -288,7 +299,8 @@ class MailsSchema(_Part):
     """Where the campaign's own mails go."""
 
     office = fields.Email(
-        required=True, error_messages={**_COMMON, "invalid": "不是有效的电子邮箱 / not a valid e-mail address"}
+        required=True,
+        error_messages={**_COMMON, "invalid": "不是有效的电子邮箱 / not a valid e-mail address"},
     )
 
 
@@ -306,7 +318,7 @@ class CampaignSchema(_Part):
     closes = _day()
     effective_on = _Text(
         validate=_is_day,
-        metadata={"format": "date", "description": "first day of this version's weights; absent: once published"},
+        metadata={"format": "date", "description": "first day of its weights; absent: once published"},
     )
     clauses = _Many(_One(ClauseSchema), required=True)
     goals = _Many(_One(GoalSchema), required=True)
@@ -332,13 +344,13 @@ class CampaignSchema(_Part):
             raise ValidationError(messages)
 
 
-_LISTS_WITH_IDS = (
-    "clauses", "goals", "phases", "facility_requirements", "phrases", "contest_events", "showcase", "items", "awards",
-    "plan_requirements",
-)  # fmt: skip
-_LISTS_WITH_CLAUSES = (
-    "goals", "phases", "facility_requirements", "contest_events", "showcase", "items", "awards", "plan_requirements",
-)  # fmt: skip
+_DIMENSION_LISTS = ("facility_requirements", "contest_events")
+_CITING_LISTS = ("goals", "phases", *_DIMENSION_LISTS, "showcase", "items", "awards", "plan_requirements")
+# Lists whose ids share one space: an item names a dimension without saying of which list.
+_ID_SPACES = (
+    *(("clauses",), ("goals",), ("phases",), _DIMENSION_LISTS, ("phrases",), ("showcase",), ("items",)),
+    *(("awards",), ("plan_requirements",)),
+)
 
 
 def _cross_checks(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -352,10 +364,9 @@ def _cross_checks(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
 
 
 def _unique_ids(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
-    groups = [(name,) for name in _LISTS_WITH_IDS if name not in ("facility_requirements", "contest_events")]
-    for group in [*groups, ("facility_requirements", "contest_events")]:
+    for space in _ID_SPACES:
         seen: set[str] = set()
-        for name in group:
+        for name in space:
             for place, part in enumerate(data[name]):
                 if part["id"] in seen:
                     yield (name, place, "id"), f"编号“{part['id']}”重复 / duplicate id"
@@ -365,7 +376,7 @@ def _unique_ids(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
 def _clauses_exist(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     known = {clause["id"] for clause in data["clauses"]}
     cited: list[tuple[Path, str]] = [(("scope", "clause"), data["scope"]["clause"])]
-    for name in _LISTS_WITH_CLAUSES:
+    for name in _CITING_LISTS:
         cited += [((name, place, "clause"), part["clause"]) for place, part in enumerate(data[name])]
     for path, clause in cited:
         if clause not in known:
@@ -384,7 +395,7 @@ def _phases_cover(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     for place, phase in enumerate(data["phases"]):
         starts, ends = date.fromisoformat(phase["starts"]), date.fromisoformat(phase["ends"])
         if ends < starts:
-            yield ("phases", place, "ends"), f"阶段结束日 {ends} 早于开始日 {starts} / the phase ends before it starts"
+            yield ("phases", place, "ends"), f"结束日 {ends} 早于开始日 {starts} / ends before it starts"
             return
         if starts > due:
             yield (
@@ -392,7 +403,7 @@ def _phases_cover(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
                 f"{due} 至 {starts - timedelta(1)} 不属于任何阶段 / these days belong to no phase",
             )
         elif starts < due:
-            # Before the first phase `due` is the opening day: an early start lies outside the campaign, not twice in it.
+            # Before the first phase `due` is the opening day: an early start lies outside the campaign.
             reason = (
                 f"早于活动开始日 {opens} / before the campaign opens"
                 if place == 0
@@ -408,10 +419,10 @@ def _phases_cover(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
 
 
 def _five_and_five(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
-    for name, title in (("facility_requirements", "五个有"), ("contest_events", "五个好")):
+    for name, title in zip(_DIMENSION_LISTS, ("五个有", "五个好"), strict=True):
         count = len(data[name])
         if count != 5:
-            yield (name,), f"“{title}”应正好五项，现有 {count} 项 / exactly five are needed, there are {count}"
+            yield (name,), f"“{title}”应正好五项，现有 {count} 项 / there must be five, not {count}"
 
 
 def _items_belong(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -428,15 +439,15 @@ def _items_belong(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
             elif phrase not in phrases:
                 yield ("items", place, "phrase"), f"没有“{phrase}”这一句 / no such phrase"
             if item["axis"] == "quality":
-                yield ("items", place, "axis"), "设施项不能属于 quality / a facility item cannot be of axis quality"
+                yield ("items", place, "axis"), "设施项不能属于 quality / not for a facility item"
         elif dimension in quality:
             if phrase is not None:
                 yield ("items", place, "phrase"), "只有设施项归入四句标准 / only facility items have a phrase"
             if item["axis"] == "facilities":
-                yield ("items", place, "axis"), "质量项不能属于 facilities / a quality item cannot be of axis facilities"
+                yield ("items", place, "axis"), "质量项不能属于 facilities / not for a quality item"
         else:
             yield ("items", place, "dimension"), f"没有“{dimension}”这一项 / no such dimension"
-    for name in ("facility_requirements", "contest_events"):
+    for name in _DIMENSION_LISTS:
         for place, part in enumerate(data[name]):
             if part["id"] not in used:
                 yield (name, place), f"“{part['name']}”没有检查项 / it has no items"
@@ -445,10 +456,10 @@ def _items_belong(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
 def _levels_are_five(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     levels = data["rating_levels"]
     if [part["level"] for part in levels] != [5, 4, 3, 2, 1]:
-        yield ("rating_levels",), "应从 5 到 1 各列一级 / levels 5, 4, 3, 2, 1 must be listed once each, in this order"
+        yield ("rating_levels",), "应从 5 到 1 各列一级 / levels 5, 4, 3, 2, 1, in this order"
     for place in range(1, len(levels)):
         if levels[place]["points"] >= levels[place - 1]["points"]:
-            yield ("rating_levels", place, "points"), "分值应低于上一级 / points must be below the level above"
+            yield ("rating_levels", place, "points"), "分值应低于上一级 / must be below the level above"
 
 
 def _targets_agree(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -473,7 +484,7 @@ def _put(messages: dict[str, Any], path: Path, text: str) -> None:
 
 
 def places(messages: Any) -> list[tuple[Path, str]]:
-    """Marshmallow's nested messages as (path, message) pairs, in the order of the messages; () is the whole document."""
+    """Marshmallow's nested messages as (path, message) pairs, in their order; () is the whole document."""
 
     def walk(inner: Any, path: Path) -> Iterator[tuple[Path, str]]:
         if isinstance(inner, Mapping):
