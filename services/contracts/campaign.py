@@ -1,8 +1,8 @@
 """The campaign document: a whole campaign as data, published by ``inspection.publish_campaign``.
 
 A campaign document is plain JSON: strings, whole numbers, booleans, lists and mappings; days are ISO dates in
-the campaign's time zone, shares and thresholds are decimal strings ('0.95'), so that nothing is rounded on the
-way. Each part cites its clause of the notice; what the notice does not say is marked ``illustrative``.
+the campaign's time zone, shares and thresholds are decimal strings ('0.95'), so that nothing is rounded on
+the way. Each part cites its clause of the notice; what the notice does not say is marked ``illustrative``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 from marshmallow import validate as checks
@@ -30,14 +30,14 @@ _SHARE = re.compile(r"0|0\.\d{1,12}|1|1\.0{1,12}")
 
 
 class _Text(fields.String):
-    default_error_messages: ClassVar[dict[str, str]] = {
+    default_error_messages = {
         **_COMMON,
         "invalid": "应为文字（数字请加引号）/ must be text (put numbers in quotes)",
     }
 
 
 class _Whole(fields.Integer):
-    default_error_messages: ClassVar[dict[str, str]] = {
+    default_error_messages = {
         **_COMMON,
         "invalid": "应为整数 / must be a whole number",
     }
@@ -49,7 +49,7 @@ class _Whole(fields.Integer):
 class _Flag(fields.Boolean):
     """Only true and false; marshmallow alone would also take 'yes', 1 and 'off'."""
 
-    default_error_messages: ClassVar[dict[str, str]] = {
+    default_error_messages = {
         **_COMMON,
         "invalid": "应为 true 或 false / must be true or false",
     }
@@ -62,12 +62,12 @@ class _Flag(fields.Boolean):
         return value
 
 
-class _Many(fields.List):
-    default_error_messages: ClassVar[dict[str, str]] = {**_COMMON, "invalid": "应为列表 / must be a list"}
+class _Many(fields.List[Any]):
+    default_error_messages = {**_COMMON, "invalid": "应为列表 / must be a list"}
 
 
 class _One(fields.Nested):
-    default_error_messages: ClassVar[dict[str, str]] = {**_COMMON, "type": "应为一组键值 / must be a mapping"}
+    default_error_messages = {**_COMMON, "type": "应为一组键值 / must be a mapping"}
 
 
 def _is_day(value: str) -> None:
@@ -125,7 +125,7 @@ class _Part(Schema):
     class Meta:
         unknown = RAISE
 
-    error_messages: ClassVar[dict[str, str]] = {
+    error_messages = {
         "unknown": "没有这一项 / unknown field",
         "type": "应为一组键值 / must be a mapping",
     }
@@ -213,7 +213,8 @@ class AwardSchema(_Part):
 class ItemSchema(_Part):
     """A checklist item.
 
-    ``pass_fail`` scores 1 or 0, ``scale`` value / ``max``, ``count`` observed / of; it passes from ``pass_at`` on.
+    ``pass_fail`` scores 1 or 0, ``scale`` value / ``max``, ``count`` observed / of.
+    It passes from ``pass_at`` on.
     A required item that fails stops conformity on its axis; a critical one vetoes.
     """
 

@@ -41,7 +41,7 @@ class CellError:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet as read. ``columns``: header → letter; ``rows``: (row number, header → raw value), no blank rows.
+    """A sheet as read. ``columns``: header → letter; ``rows``: (number, header → raw value), no blank ones.
 
     A header that stands twice is in ``doubled``, with the letter of the second.
     """
@@ -54,7 +54,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Rows:
-    """The sheets by name. ``day_zero``: the day that numeric dates count from (1904-01-01 in old Mac files)."""
+    """The sheets by name. ``day_zero``: the day numeric dates count from (1904-01-01 in old Mac files)."""
 
     sheets: Mapping[str, Sheet]
     day_zero: date = date(1899, 12, 30)
@@ -155,7 +155,7 @@ class _Bad(Exception):
 
 
 def plain(raw: object) -> str:
-    """The text of a raw value: full-width letters and digits made ordinary, outer blanks cut off, '' for none."""
+    """The text of a raw value: full-width signs made ordinary, outer blanks cut off, '' for none."""
     if raw is None:
         return ""
     if isinstance(raw, float) and raw.is_integer():
