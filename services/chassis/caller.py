@@ -1,10 +1,10 @@
-"""An RPC caller without eventlet: nameko's wire protocol over py-amqp, for other systems and for services themselves.
+"""An RPC caller without eventlet: nameko's wire protocol over py-amqp, for other systems and for services.
 
 A call is published to the topic exchange ``nameko-rpc`` under ``<service>.<method>`` with the body
-``{"args": [], "kwargs": {…}}``; the answer comes back through RabbitMQ's direct reply-to, so that an account needs
-no right to declare, bind or read any queue. ``user_id`` is the connection's own user, which the broker validates.
-Calls are the same call when repeated (ids are the caller's), therefore a lost connection is opened again and what is
-unanswered is published again, until the call's time is over.
+``{"args": [], "kwargs": {…}}``; the answer comes back through RabbitMQ's direct reply-to, so that an account
+needs no right to declare, bind or read any queue. ``user_id`` is the connection's own user, which the broker
+validates. Calls are the same call when repeated (ids are the caller's), therefore a lost connection is opened
+again and what is unanswered is published again, until the call's time is over.
 
 Works plainly and under eventlet's monkey patch; one instance may be used by several threads.
 """
@@ -12,7 +12,6 @@ Works plainly and under eventlet's monkey patch; one instance may be used by sev
 from __future__ import annotations
 
 import re
-import socket
 import threading
 import time
 import uuid
@@ -31,18 +30,17 @@ from services.contracts.errors import DomainError, InvalidPayload, NotAllowed, N
 RPC_EXCHANGE = "nameko-rpc"
 DIRECT_REPLY_TO = "amq.rabbitmq.reply-to"
 WINDOW = 32
-_CONNECT_SECONDS = 5.0
+_CONNECT_SECONDS = 5
 _CLOSE_SECONDS = 1.0
 _TICK_SECONDS = 1.0
 _REFUSED_TOPIC = re.compile(r"topic '([^']+)'")
-# py-amqp lets AttributeError and TypeError escape when its connection goes away under a method that is being sent.
+# py-amqp lets AttributeError and TypeError escape when its connection goes away while a method is being sent.
+_kombu: Any = kombu
 _LOST = (AMQPError, OSError, AttributeError, TypeError)
 
 
 class _Request:
     """One call on its way: encoded once, published as often as connections are lost."""
-
-    __slots__ = ("body", "correlation_id", "deadline", "outcome", "published_on", "routing_key", "seconds", "traceparent")
 
     def __init__(self, routing_key: str, payload: dict[str, Any], seconds: float, traceparent: str) -> None:
         self.routing_key = routing_key
@@ -50,7 +48,8 @@ class _Request:
             self.body = orjson.dumps({"args": [], "kwargs": payload})
         except TypeError as error:
             raise InvalidPayload(
-                f"{routing_key} 的参数不能写成 JSON / cannot be written as JSON: {error}", {"payload": [str(error)]},
+                f"{routing_key} 的参数不能写成 JSON / cannot be written as JSON: {error}",
+                {"payload": [str(error)]},
             ) from error
         self.correlation_id = str(uuid.uuid4())
         self.seconds = seconds
@@ -69,14 +68,14 @@ class _Request:
 class Caller:
     """Calls RPCs of the platform as the account in ``amqp_uri``.
 
-    Raises the contract's DomainErrors: what the service answered; ``NotReady`` when nothing is bound to the call's
-    key, when its time is over, or when the broker cannot be reached in that time; ``NotAllowed`` when the broker
-    refuses the account or the call. ``heartbeat``: seconds, 0 switches it off.
+    Raises the contract's DomainErrors: what the service answered; ``NotReady`` when nothing is bound to the
+    call's key, when its time is over, or when the broker cannot be reached in that time; ``NotAllowed`` when
+    the broker refuses the account or the call. ``heartbeat``: seconds, 0 switches it off.
     """
 
-    def __init__(self, amqp_uri: str, *, timeout: float = 10.0, heartbeat: float = 20.0) -> None:
+    def __init__(self, amqp_uri: str, *, timeout: float = 10.0, heartbeat: int = 20) -> None:
         self.timeout = timeout
-        self._broker = kombu.Connection(amqp_uri, heartbeat=heartbeat, connect_timeout=_CONNECT_SECONDS)
+        self._broker: Any = _kombu.Connection(amqp_uri, heartbeat=heartbeat, connect_timeout=_CONNECT_SECONDS)
         self.account: str = self._broker.userid or "guest"
         self.address = f"{self._broker.hostname}:{self._broker.port or 5672}"
         self._heartbeat = heartbeat
@@ -102,13 +101,13 @@ class Caller:
             self._pending.pop(request.correlation_id, None)
 
     def call_many(
-        self, calls: Iterable[tuple[str, dict[str, Any]]], *, window: int = WINDOW, timeout: float | None = None,
-        traceparent: str | None = None,
+        self, calls: Iterable[tuple[str, dict[str, Any]]], *, window: int = WINDOW,
+        timeout: float | None = None, traceparent: str | None = None,
     ) -> Iterator[dict[str, Any] | DomainError]:
         """Answers in the order of ``calls``, at most ``window`` calls in flight.
 
-        An answer is the call's result or the DomainError it ended with. ``timeout``: seconds for each call, from
-        when it is published. ``calls`` is read only as far ahead as the window.
+        An answer is the call's result or the DomainError it ended with. ``timeout``: seconds for each call,
+        from when it is published. ``calls`` is read only as far ahead as the window.
         """
         source = iter(calls)
         flying: deque[_Request] = deque()
@@ -139,9 +138,11 @@ class Caller:
         self.close()
 
     def _register(
-        self, routing_key: str, payload: dict[str, Any] | None, timeout: float | None, traceparent: str | None,
+        self, routing_key: str, payload: dict[str, Any] | None, timeout: float | None,
+        traceparent: str | None,
     ) -> _Request:
-        request = _Request(routing_key, payload or {}, timeout or self.timeout, traceparent or child_of(current()))
+        request = _Request(
+            routing_key, payload or {}, timeout or self.timeout, traceparent or child_of(current()))
         self._pending[request.correlation_id] = request
         return request
 
@@ -178,12 +179,13 @@ class Caller:
             self._last_used = time.monotonic()
 
     def _open(self, remaining: float) -> None:
-        if self._channel is not None and self._heartbeat and time.monotonic() - self._last_used > self._heartbeat:
+        idle = time.monotonic() - self._last_used
+        if self._channel is not None and self._heartbeat and idle > self._heartbeat:
             # Nobody sent heartbeats while the caller was idle: the broker may have given the link up.
             self._drop()
         if self._channel is not None:
             return
-        self._broker.connect_timeout = min(_CONNECT_SECONDS, remaining)
+        self._broker.connect_timeout = min(float(_CONNECT_SECONDS), remaining)
         try:
             self._amqp = self._broker.transport.establish_connection()
         except (amqp.AccessRefused, amqp.NotAllowed) as error:
@@ -238,7 +240,10 @@ class Caller:
             error, result = answer.get("error"), answer.get("result")
         except (orjson.JSONDecodeError, AttributeError) as failure:
             error, result = {"exc_type": "InvalidAnswer", "value": f"{request.routing_key}: {failure}"}, None
-        request.outcome = from_wire(error) if error else result if isinstance(result, dict) else {"result": result}
+        if error:
+            request.outcome = from_wire(error)
+        else:
+            request.outcome = result if isinstance(result, dict) else {"result": result}
 
     def _on_return(self, error: Exception, exchange: str, routing_key: str, message: Any) -> None:
         request = self._pending.get(message.properties.get("correlation_id", ""))
@@ -259,12 +264,17 @@ class Caller:
         text = error.reply_text
         if isinstance(error, amqp.AccessRefused):
             return NotAllowed(
-                f"账号 {self.account} 无权调用 {routing_key}：缺少对交换机 {RPC_EXCHANGE} 主题 {routing_key} 的写权限"
+                f"账号 {self.account} 无权调用 {routing_key}："
+                f"缺少对交换机 {RPC_EXCHANGE} 主题 {routing_key} 的写权限"
                 f" / the broker refuses the call: {text}")
         if isinstance(error, amqp.PreconditionFailed) and "user_id" in text:
-            return NotAllowed(f"消息所称的账号不是连接的账号 {self.account} / the broker refuses a forged user_id: {text}")
+            return NotAllowed(
+                f"消息所称的账号不是连接的账号 {self.account}"
+                f" / the broker refuses a forged user_id: {text}")
         if isinstance(error, amqp.NotFound):
-            return NotReady(f"平台未启动，调用 {routing_key} 的交换机 {RPC_EXCHANGE} 不存在 / no service has started: {text}")
+            return NotReady(
+                f"平台未启动，调用 {routing_key} 的交换机 {RPC_EXCHANGE} 不存在"
+                f" / no service has started: {text}")
         return NotReady(f"消息代理拒收 {routing_key} / the broker refused the call: {text}")
 
     def _timed_out(self, request: _Request) -> NotReady:
@@ -284,7 +294,7 @@ class Caller:
             if gracefully:
                 with connection.transport.having_timeout(_CLOSE_SECONDS):
                     connection.close()
-        except (*_LOST, socket.timeout):
+        except (TimeoutError, *_LOST):
             pass
         finally:
             connection.collect()

@@ -36,6 +36,8 @@ CALLERS: dict[str, tuple[str, ...]] = {
     "operator": (*_READS, *_OPERATIONS),
 }
 
+_TAGS = {"administrator": "administrator", "operator": "monitoring"}
+
 
 def rpc_queue(service: str) -> str:
     return f"rpc-{service}"
@@ -49,12 +51,12 @@ def retry_exchange(delay: float) -> str:
     return f"retry.{round(delay * 1000)}ms"
 
 
-def consumers(service: str) -> dict[str, tuple[str, list[tuple[str, str]]]]:
-    """Queue → (handler, [(exchange, routing key)…]) of a service, read from its entrypoints."""
+def consumers(service: str, module: str = "") -> dict[str, tuple[str, list[tuple[str, str]]]]:
+    """Queue → (handler, [(exchange, routing key)…]) of a service, read from the entrypoints of its module."""
     from services.chassis.run import service_class  # imports nameko: not needed by whoever only wants names
 
     found: dict[str, tuple[str, list[tuple[str, str]]]] = {}
-    cls = service_class(importlib.import_module(f"services.{service}.service"))
+    cls = service_class(importlib.import_module(module or f"services.{service}.service"))
     for name in dir(cls):
         for entrypoint in getattr(getattr(cls, name), "nameko_entrypoints", ()):
             if hasattr(entrypoint, "contracts"):
@@ -63,8 +65,13 @@ def consumers(service: str) -> dict[str, tuple[str, list[tuple[str, str]]]]:
     return found
 
 
-def definitions(passwords: dict[str, str]) -> dict[str, Any]:
-    """RabbitMQ definitions for the virtual host ``/``; ``passwords`` by account (services and callers)."""
+def definitions(passwords: dict[str, str], modules: dict[str, str] | None = None) -> dict[str, Any]:
+    """RabbitMQ definitions for the virtual host ``/``.
+
+    ``passwords`` by account: services, callers and ``administrator``. ``modules``: service → module with its
+    entrypoints, where they are not the platform's own four.
+    """
+    modules = modules if modules is not None else {service: f"services.{service}.service" for service in SERVICES}
     delays = retry_delays(os.environ.get("RETRY_DELAYS"))
     exchanges = [_exchange(RPC_EXCHANGE, "topic"), _exchange(DEAD_LETTER_EXCHANGE, "direct")]
     queues: list[dict[str, Any]] = []
@@ -87,7 +94,7 @@ def definitions(passwords: dict[str, str]) -> dict[str, Any]:
             _binding(RPC_EXCHANGE, rpc_queue(service), f"{service}.*"),
             _binding(DEAD_LETTER_EXCHANGE, dead_letter_queue(service), service),
         ]
-        for queue, (_, bound) in consumers(service).items():
+        for queue, (_, bound) in (consumers(service, modules[service]) if service in modules else {}).items():
             queues.append(_queue(queue))
             bindings += [_binding(exchange, queue, key) for exchange, key in bound]
         policies.append(_policy(f"{service}.poison", f"^({service}\\.(?!events$|dead-letters$).*)$", {
@@ -107,8 +114,11 @@ def _accounts(passwords: dict[str, str]) -> tuple[list[dict[str, Any]], list[dic
     for user, password in passwords.items():
         users.append({
             "name": user, "password_hash": _password_hash(user, password),
-            "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": "monitoring" if user == "operator" else "",
+            "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": _TAGS.get(user, ""),
         })
+        if user == "administrator":
+            permissions.append({"user": user, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"})
+            continue
         if user in SERVICES:
             own = re.escape(user)
             configure = "^$"
