@@ -12,7 +12,7 @@ SERVICE = "reporting"
 
 
 class CampaignHead(Schema):
-    """The campaign shown: the last opened one in its highest version. ``day``: the campaign clock's day, if it was told."""
+    """The campaign shown: the last opened one, in its highest version in effect on the clock's ``day``."""
 
     id = fields.String(required=True)
     version = fields.Integer(required=True)
@@ -25,7 +25,7 @@ class CampaignHead(Schema):
 
 
 class Shift(Schema):
-    """One value that changed: ``open``, ``conforming``, ``verdict``, ``facility`` or ``quality``; None: there was none."""
+    """A change of ``open``, ``conforming``, ``verdict``, ``facility`` or ``quality``; None: no value."""
 
     what = fields.String(required=True)
     before = fields.Raw(required=True, allow_none=True)
@@ -53,7 +53,7 @@ class IndustryLine(Schema):
 
 
 class CityReport(Schema):
-    """``stamp`` grows with each change; ``changes`` are the latest fifty at most, latest first, as on the page.
+    """``stamp`` grows with each change; ``changes`` are the latest, fifty at most, latest first.
 
     ``city`` and the industries' ``figure`` are scoring's own, unaltered (see ``ScoreChanged``).
     """
@@ -91,10 +91,21 @@ class WindowReport(Schema):
 
 EVENTS: tuple[EventContract, ...] = ()
 city_report = RpcContract(
-    SERVICE, "city_report", "read", NoParams, CityReport, "The city's read model, as on its page.", ("NotReady",)
+    SERVICE,
+    "city_report",
+    "read",
+    NoParams,
+    CityReport,
+    "The city's read model, as on its page.",
+    ("NotReady",),
 )
 window_report = RpcContract(
-    SERVICE, "window_report", "read", WindowCall, WindowReport, "A window's read model, as on its page.",
+    SERVICE,
+    "window_report",
+    "read",
+    WindowCall,
+    WindowReport,
+    "A window's read model, as on its page.",
     ("InvalidPayload", "NotFound", "NotReady"),
 )
 
