@@ -1,6 +1,7 @@
 """The command line `mingchuang`: what an office or an operator does by hand, against a running platform.
 
-Exit code 0: done; 1: a fault of the platform or of the way to it, or figures that do not verify; 2: bad input.
+Exit code 0: done; 1: a fault of the platform or of the way to it, or figures that do not verify; 2: bad
+input.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ PUBLISH_SECONDS = 60.0
 
 
 class Partly(Exception):
-    """The platform answered, and part of the answer is a refusal: ``text`` for people, ``code`` for the shell."""
+    """Part of what the platform answered is a refusal. ``text`` for people, ``code`` for the shell."""
 
     def __init__(self, text: str, code: int) -> None:
         super().__init__(text)
@@ -95,7 +96,7 @@ def call_of(fact: Any, place: str) -> str:
     raise InvalidPayload(
         f"{place} 既不是查访（visit_id、answers …）也不是一批评价（batch_id、ratings）"
         " / neither a visit nor a batch of ratings",
-        {"payload": ["须有 visit_id 与 answers，或 batch_id 与 ratings / needs visit_id and answers, or ratings"]},
+        {"payload": ["须有 visit_id 与 answers，或 batch_id 与 ratings"]},
     )
 
 
@@ -117,7 +118,8 @@ def score(client: Client, arguments: argparse.Namespace, show: Printer) -> None:
     level, code = arguments.level, arguments.code
     if (level == "city") != (code is None):
         reason = f"须给出{views.LEVELS[level]}编号" if code is None else "全市没有编号"
-        raise InvalidPayload(f"score {level}：{reason} / a code belongs to window and industry", {"code": [reason]})
+        raise InvalidPayload(
+            f"score {level}：{reason} / a code belongs to window and industry", {"code": [reason]})
     answer = (client.scoring.window_score(window=code) if level == "window"
               else client.scoring.industry_score(industry=code) if level == "industry"
               else client.scoring.city_score())
@@ -145,7 +147,8 @@ def messages(client: Client, arguments: argparse.Namespace, show: Printer) -> No
 
 def resend(client: Client, arguments: argparse.Namespace, show: Printer) -> None:
     answer = client.notification.resend(message=arguments.message)
-    show(answer, f"邮件 {answer['message']} 将重发，状态：{views.STATES.get(answer['state'], answer['state'])}")
+    state = views.STATES.get(answer["state"], answer["state"])
+    show(answer, f"邮件 {answer['message']} 将重发，状态：{state}")
 
 
 def dead_letters_list(client: Client, arguments: argparse.Namespace, show: Printer) -> None:
@@ -186,7 +189,8 @@ def owner_of(client: Client, arguments: argparse.Namespace) -> tuple[str, Json]:
             return service, client.services[service].dead_letter(dead_letter=arguments.dead_letter)
         except NotFound:
             continue
-    raise NotFound(f"没有死信 {arguments.dead_letter} / no such dead letter in {', '.join(chosen(arguments))}")
+    raise NotFound(
+        f"没有死信 {arguments.dead_letter} / no such dead letter in {', '.join(chosen(arguments))}")
 
 
 def status(client: Client, arguments: argparse.Namespace, show: Printer) -> None:
@@ -233,11 +237,13 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="mingchuang", description="明窗：城市窗口服务质量督查平台的命令行",
-                    epilog="平台自动寻找：MINGCHUANG_PLATFORM、AMQP_URI，或当前目录往上的 .local/platform.json。")
+                    epilog="平台自动寻找：MINGCHUANG_PLATFORM、AMQP_URI，或当前目录往上的"
+                           " .local/platform.json。")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="输出 JSON，供程序读取")
     common.add_argument("--account", default="office", metavar="账号", help="以哪个账号调用（缺省 office）")
-    common.add_argument("--timeout", type=seconds, default=10.0, metavar="秒", help="每次调用至多等多久（缺省 10）")
+    common.add_argument("--timeout", type=seconds, default=10.0, metavar="秒",
+                        help="每次调用至多等多久（缺省 10）")
     commands = parser.add_subparsers(title="命令", metavar="命令", dest="command", required=True)
 
     def command(run: Command, name: str, help: str, into: Any = commands) -> argparse.ArgumentParser:
@@ -245,8 +251,10 @@ def build_parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    command(publish, "publish", "发布活动方案（YAML）").add_argument("file", metavar="文件", help="如 campaigns/changzhou-2007.yaml")
-    command(import_registry, "import", "导入行业、单位、窗口、督察员（xlsx）").add_argument("file", metavar="文件")
+    command(publish, "publish", "发布活动方案（YAML）").add_argument(
+        "file", metavar="文件", help="如 campaigns/changzhou-2007.yaml")
+    command(import_registry, "import", "导入行业、单位、窗口、督察员（xlsx）").add_argument(
+        "file", metavar="文件")
     command(record, "record", "收录查访或一批评价（JSON）").add_argument(
         "file", metavar="文件", help="一次查访、一批评价，或它们的列表；- 为标准输入")
     added = command(score, "score", "看评分")
@@ -256,7 +264,8 @@ def build_parser() -> argparse.ArgumentParser:
     command(explain, "explain", "解释一个窗口的评分，细到每个作答").add_argument("window", metavar="窗口")
     command(verify, "verify", "核对：评分与从头重算、事实与督查服务")
     added = command(messages, "messages", "看邮件")
-    added.add_argument("--state", choices=tuple(views.STATES), metavar="状态", help="due、sending、sent 或 failed")
+    added.add_argument("--state", choices=tuple(views.STATES), metavar="状态",
+                       help="due、sending、sent 或 failed")
     added.add_argument("--recipient", metavar="邮箱", help="只看这个收件人")
     added.add_argument("--event", metavar="事件", help="只看这个事件引起的")
     added.add_argument("--limit", type=int, metavar="件数", help="至多几件（1–500，缺省 50）")
@@ -275,7 +284,8 @@ def build_parser() -> argparse.ArgumentParser:
     replayed.add_argument("dead_letter", nargs="?", metavar="编号")
     replayed.add_argument("--all", action="store_true", help="全部待处理的死信")
     for action in (added, shown, replayed):
-        action.add_argument("--service", choices=SERVICES, metavar="服务", help="只看这个服务：" + "、".join(SERVICES))
+        action.add_argument("--service", choices=SERVICES, metavar="服务",
+                            help="只看这个服务：" + "、".join(SERVICES))
 
     command(status, "status", "四个服务的积压与计数")
     command(clock, "clock", "看活动时钟")
@@ -314,20 +324,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2 if isinstance(error, (InvalidPayload, NotFound, Conflict)) else 1
     except CampaignFileError as error:
         places = {f"{one.line}:{one.column} {one.path}".rstrip(): [one.reason] for one in error.errors}
-        complain("InvalidPayload", f"活动文件 {error.name} 有 {len(error.errors)} 处错误", places, trace, arguments.json)
+        complain("InvalidPayload", f"活动文件 {error.name} 有 {len(error.errors)} 处错误", places, "",
+                 arguments.json)
         return 2
     except BrokenPipeError:
         # Who reads the output has gone (`| head`): not a fault.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        complain("InvalidPayload", f"读不了文件 {error.filename} / cannot be read: {error.strerror}", {}, trace,
+        complain("InvalidPayload", f"读不了文件 {error.filename} / cannot be read: {error.strerror}", {}, "",
                  arguments.json)
         return 2
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        complain("Fault", f"出了意外的故障 / unexpected fault: {type(error).__name__}: {error}", {}, trace, arguments.json)
+        complain("Fault", f"出了意外的故障 / unexpected fault: {type(error).__name__}: {error}", {}, trace,
+                 arguments.json)
         return 1
 
 

@@ -1,4 +1,4 @@
-"""The typed RPC client of the platform: one method per call, checked against the contract before it is sent."""
+"""The typed RPC client of the platform: one method a call, checked against the contract before it is sent."""
 
 from __future__ import annotations
 

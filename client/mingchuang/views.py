@@ -14,7 +14,8 @@ AXES = {"norms": "规范", "facilities": "设施", "quality": "质量"}
 LEVELS = {"window": "窗口", "industry": "行业", "city": "全市"}
 STATES = {"due": "待发", "sending": "发送中", "sent": "已发", "failed": "失败"}
 SERVICES = {"inspection": "督查", "scoring": "评分", "notification": "通知", "reporting": "通报"}
-CLOCK = (("now", "时刻（UTC）"), ("day", "活动日"), ("completed_day", "已完成的活动日"), ("driven", "由演练驱动"))
+CLOCK = (("now", "时刻（UTC）"), ("day", "活动日"), ("completed_day", "已完成的活动日"),
+         ("driven", "由演练驱动"))
 
 
 def percent(ratio: str | None) -> str | None:
@@ -82,7 +83,8 @@ def conformity(figure: Json) -> str:
     """Whether it conforms, and each gap with its clause."""
     if not figure:
         return "达标：尚无结果"
-    gaps = [(AXES.get(axis["axis"], axis["axis"]), gap) for axis in figure.get("axes", []) for gap in axis["gaps"]]
+    gaps = [(AXES.get(axis["axis"], axis["axis"]), gap)
+            for axis in figure.get("axes", []) for gap in axis["gaps"]]
     head = f"达标：{'是' if figure.get('conforming') else '否'}"
     if not gaps:
         return head
@@ -100,13 +102,16 @@ def explanation(answer: Json) -> str:
     found = answer["explanation"]
     parts = [score({"level": "window", "version": answer.get("version", "现"), **answer})]
     parts.append("作答\n" + table(
-        ("检查项", "名称", "条款", "作答", "得分", "合格", "权重", "必查", "否决", "查访", "方案版本", "规则"),
+        ("检查项", "名称", "条款", "作答", "得分", "合格", "权重", "必查", "否决", "查访", "方案版本",
+         "规则"),
         [(row["item"], row["name"], row["clause"], row["answer"], row["score"], row["passes"],
           row["weight"], row["required"], row["critical"], row["visit"], row["campaign_version"], row["rule"])
          for row in found["items"]]))
     parts.append("查访的质量得分\n" + table(("查访", "时刻", "方案版本", "得分"), [
-        (row["visit"], row["occurred_at"], row["campaign_version"], row["quality"]) for row in found["visits"]]))
-    parts.append("评价\n" + table(("渠道", "五级", "四级", "三级", "二级", "一级"), _by_channel(found["ratings"])))
+        (row["visit"], row["occurred_at"], row["campaign_version"], row["quality"])
+        for row in found["visits"]]))
+    parts.append("评价\n" + table(
+        ("渠道", "五级", "四级", "三级", "二级", "一级"), _by_channel(found["ratings"])))
     parts.append("规则\n" + table(("数字", "算法", "条款", "方案版本"), [
         (row["figure"], row["formula"], row["clause"], row["policy_version"]) for row in found["rules"]]))
     return "\n\n".join(parts)
@@ -139,7 +144,8 @@ def cell_line(row: Json) -> str:
 def recorded_visit(answer: Json) -> str:
     words = {"recorded": "已收录", "amended": "已更正", "voided": "已作废"}
     status = words.get(answer["status"], answer["status"])
-    return f"查访 {answer['visit_id']}：{status}，第 {answer['version']} 版，问题 {answer.get('findings', 0)} 处"
+    return (f"查访 {answer['visit_id']}：{status}，第 {answer['version']} 版，"
+            f"问题 {answer.get('findings', 0)} 处")
 
 
 def recorded_ratings(batch: str, answer: Json) -> str:
@@ -157,10 +163,12 @@ def imported(answer: Json) -> str:
 
 def messages(answer: Json) -> str:
     """The mails, newest first, under how many there are in each state."""
-    counts = "，".join(f"{STATES.get(state, state)} {count}" for state, count in answer["counts"].items())
+    counts = "，".join(
+        f"{STATES.get(state, state)} {count}" for state, count in answer["counts"].items())
     rows = [(row.get("id") or row.get("message"), STATES.get(row.get("state", ""), row.get("state")),
              row.get("recipient") or row.get("to"), row.get("subject"),
-             row.get("sent_at") or row.get("at") or row.get("created_at"), row.get("error") or row.get("last_error"))
+             row.get("sent_at") or row.get("at") or row.get("created_at"),
+             row.get("error") or row.get("last_error"))
             for row in answer["messages"]]
     text = f"邮件：{counts or '无'}\n\n" + table(("编号", "状态", "收件人", "主题", "时刻", "失败原因"), rows)
     if answer.get("next"):
@@ -169,12 +177,13 @@ def messages(answer: Json) -> str:
 
 
 def dead_letter_rows(service: str, answer: Json) -> list[tuple[Any, ...]]:
-    return [(service, row.get("id"), row.get("state"), row.get("queue"), row.get("cause"), row.get("at"))
-            for row in answer["dead_letters"]]
+    states = {"waiting": "待处理", "replayed": "已重放"}
+    return [(service, row["id"], states.get(row["state"], row["state"]), row["queue"], row["type"],
+             row["cause"], row["at"]) for row in answer["dead_letters"]]
 
 
 def dead_letters(rows: list[tuple[Any, ...]]) -> str:
-    return table(("服务", "编号", "状态", "队列", "原因", "时刻"), rows)
+    return table(("服务", "编号", "状态", "队列", "类型", "原因", "时刻"), rows)
 
 
 def statuses(answers: dict[str, Json | Exception]) -> str:
@@ -187,7 +196,8 @@ def statuses(answers: dict[str, Json | Exception]) -> str:
             rows.append([name, "不可用", None, None, None, None])
             notes.append(f"{name}：{answer}")
             continue
-        rows.append([name, "正常", answer["outbox"], answer["queued"], answer["retrying"], answer["dead_letters"]])
+        backlog = [answer[key] for key in ("outbox", "queued", "retrying", "dead_letters")]
+        rows.append([name, "正常", *backlog])
         counts = "，".join(f"{key} {count}" for key, count in sorted(answer["counts"].items()))
         notes.append(f"{name}：{counts}")
     return table(("服务", "状态", "待发事件", "排队", "待重试", "死信"), rows) + "\n\n" + "\n".join(notes)

@@ -21,12 +21,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Answerer:
-    """A process-less service: takes `<service>.*` calls and answers each by `answer(method, kwargs, message)`.
+    """Takes `<service>.*` calls as a service would and answers each by `answer(method, kwargs, message)`.
 
     An answer of None leaves the call unanswered.
     """
 
-    def __init__(self, broker: Broker, service: str, answer: Callable[[str, dict[str, Any], Any], Any]) -> None:
+    def __init__(self, broker: Broker, service: str,
+                 answer: Callable[[str, dict[str, Any], Any], Any]) -> None:
         self.broker = broker
         self.service = service
         self.answer = answer
@@ -60,7 +61,8 @@ class Answerer:
         channel.exchange_declare("nameko-rpc", "topic", durable=True, auto_delete=False)
         channel.queue_declare(f"rpc-{self.service}", durable=True, auto_delete=False)
         channel.queue_bind(f"rpc-{self.service}", "nameko-rpc", f"{self.service}.*")
-        channel.basic_consume(f"rpc-{self.service}", no_ack=True, callback=lambda message: self.handle(channel, message))
+        channel.basic_consume(f"rpc-{self.service}", no_ack=True,
+                              callback=lambda message: self.handle(channel, message))
         self.ready.set()
         while not self.stopping.is_set():
             try:
@@ -96,7 +98,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     try:
         broker.ctl("add_user", "reader", "reader")
         broker.ctl("set_permissions", "reader", "^$", "^nameko-rpc$", "^$")
-        broker.ctl("set_topic_permissions", "reader", "nameko-rpc", r"^service\.(read|conflict|silent)$", "^$")
+        broker.ctl("set_topic_permissions", "reader", "nameko-rpc",
+                   r"^service\.(read|conflict|silent)$", "^$")
         yield broker
     finally:
         broker.stop()
@@ -131,7 +134,8 @@ def test_a_call_nobody_takes_fails_at_once(service: Answerer, broker: Broker) ->
         caller.call("elsewhere.read", {}, timeout=60)
 
 
-def test_an_unanswered_call_ends_after_its_seconds_and_the_next_one_works(service: Answerer, reader: Caller) -> None:
+def test_an_unanswered_call_ends_after_its_seconds_and_the_next_one_works(
+        service: Answerer, reader: Caller) -> None:
     with pytest.raises(NotReady, match=r"service\.silent 超时：0.3 秒"):
         reader.call("service.silent", {}, timeout=0.3)
     assert reader.call("service.read", {"n": 1})["n"] == 1
@@ -139,14 +143,14 @@ def test_an_unanswered_call_ends_after_its_seconds_and_the_next_one_works(servic
 
 def test_a_call_without_the_right_is_refused_by_the_broker_and_the_next_one_works(
         service: Answerer, reader: Caller) -> None:
-    with pytest.raises(NotAllowed, match=r"reader 无权调用 service\.write：缺少对交换机 nameko-rpc 主题 service\.write 的写权限"):
+    with pytest.raises(NotAllowed, match=r"reader 无权调用.*主题 service\.write 的写权限"):
         reader.call("service.write", {})
     assert "write" not in service.calls
     assert reader.call("service.read", {"n": 2})["n"] == 2
 
 
 def test_a_wrong_password_is_refused_at_once(broker: Broker) -> None:
-    with Caller(broker.uri("reader", "wrong")) as caller, pytest.raises(NotAllowed, match="不接受账号 reader"):
+    with Caller(broker.uri("reader", "wrong")) as caller, pytest.raises(NotAllowed, match="不接受账号"):
         caller.call("service.read", {}, timeout=60)
 
 
@@ -155,7 +159,8 @@ def test_a_payload_that_is_not_json_is_refused_before_it_is_sent(reader: Caller)
         reader.call("service.read", {"x": object()})
 
 
-def test_many_calls_are_answered_in_order_with_a_bounded_number_in_flight(service: Answerer, reader: Caller) -> None:
+def test_many_calls_are_answered_in_order_with_a_bounded_number_in_flight(
+        service: Answerer, reader: Caller) -> None:
     taken = 0
 
     def calls() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -174,8 +179,8 @@ def test_many_calls_are_answered_in_order_with_a_bounded_number_in_flight(servic
 
 
 def test_among_many_calls_only_the_refused_ones_fail(service: Answerer, reader: Caller) -> None:
-    calls = [("service.write" if n % 10 == 3 else "service.conflict" if n % 10 == 7 else "service.read", {"n": n})
-             for n in range(40)]
+    key = {3: "service.write", 7: "service.conflict"}
+    calls = [(key.get(n % 10, "service.read"), {"n": n}) for n in range(40)]
     answers = list(reader.call_many(calls, timeout=20))
     assert [type(answer).__name__ for answer in answers] == [
         "NotAllowed" if n % 10 == 3 else "Conflict" if n % 10 == 7 else "dict" for n in range(40)]
@@ -235,8 +240,9 @@ def test_a_frozen_broker_costs_no_more_than_the_timeout(service: Answerer, broke
         assert caller.call("service.read", {"n": 3}, timeout=30)["n"] == 3
 
 
-def test_without_a_broker_the_error_names_its_address(broker: Broker) -> None:
-    with Caller("amqp://reader:reader@127.0.0.1:9//") as caller, pytest.raises(NotReady, match=r"连不上消息代理 127\.0\.0\.1:9"):
+def test_without_a_broker_the_error_names_its_address() -> None:
+    with (Caller("amqp://reader:reader@127.0.0.1:9//") as caller,
+          pytest.raises(NotReady, match=r"连不上消息代理 127\.0\.0\.1:9")):
         caller.call("service.read", {}, timeout=0.5)
 
 
@@ -253,11 +259,12 @@ many = [answer["n"] for answer in caller.call_many(("service.read", {{"n": n}}) 
 assert many == list(range(100)), many
 caller.close()
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60,
-                          env={"PYTHONPATH": str(ROOT), "EVENTLET_NO_GREENDNS": "yes"})
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True,
+                          timeout=60, env={"PYTHONPATH": str(ROOT), "EVENTLET_NO_GREENDNS": "yes"})
     assert done.returncode == 0, done.stderr
 
 
 def test_the_caller_does_not_need_eventlet() -> None:
     program = "import sys, services.chassis.caller; sys.exit('eventlet' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}).returncode == 0
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0
