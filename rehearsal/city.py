@@ -1,7 +1,7 @@
 """The synthetic city: writes its registry as a workbook with the sheets that inspection imports.
 
-The same seed gives the same bytes. Nothing in it is real: units have credit codes of a region that does not exist,
-people are numbered, addresses are 示例路, mail goes to example.org.
+The same seed gives the same bytes. Nothing in it is real: units have credit codes of a region that does not
+exist, people are numbered, addresses are 示例路, mail goes to example.org.
 
 Run ``python -m rehearsal.city`` to write ``campaigns/changzhou-2007/registry.xlsx`` anew.
 """
@@ -243,7 +243,7 @@ def _width(value: object) -> int:
 
 
 def _without_time(data: bytes) -> bytes:
-    """The same workbook with fixed times, and stored rather than deflated: zlib's output differs by version."""
+    """The same workbook with fixed times, stored and not deflated: zlib's output differs by version."""
     stamp = MADE_AT.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
     result = BytesIO()
     with zipfile.ZipFile(BytesIO(data)) as source, zipfile.ZipFile(result, "w") as target:
