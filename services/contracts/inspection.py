@@ -1,4 +1,7 @@
-"""What inspection publishes and answers: the facts (campaign, registry, visits, ratings) and the campaign clock."""
+"""What inspection publishes and answers: the facts and the campaign clock.
+
+The facts: campaigns, the registry, visits and ratings.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ SERVICE = "inspection"
 MAX_RATINGS_PER_CALL = 500
 MAX_ANSWERS = 200
 
-_ID = validate.And(validate.Length(1, 100), validate.Regexp(r"^[\w.:\-]+$", error="只可用字母、数字和 . : _ - / bad id"))
+_ID = validate.And(
+    validate.Length(1, 100), validate.Regexp(r"^[\w.:\-]+$", error="只可用字母、数字和 . : _ - / bad id")
+)
 
 
 def identifier(**kwargs: Any) -> fields.String:
@@ -34,7 +39,9 @@ class AnswerCall(Call):
     def exactly_one_form(self, data: dict[str, Any], **_: Any) -> None:
         forms = [name for name in ("result", "value", "observed") if name in data]
         if len(forms) != 1 or ("observed" in data) != ("of" in data):
-            raise ValidationError("须恰有 result、value、observed+of 之一 / exactly one of result, value, observed+of")
+            raise ValidationError(
+                "须恰有 result、value、observed+of 之一 / exactly one of result, value, observed+of"
+            )
 
 
 class AnswerFact(AnswerCall):
@@ -237,9 +244,11 @@ class FactDigestCall(Call):
 
 
 class DayDigest(Schema):
-    """The facts of one ``kind`` that occurred on one Shanghai ``day``, each in its current version (a voided visit and a
-    withdrawn rating included): ``count``, and ``sha256``: SHA-256 in hex over the UTF-8 lines ``id:version\\n``, the
-    lines sorted by code point."""
+    """The facts of one ``kind`` that occurred on one Shanghai ``day``, each in its current version.
+
+    A voided visit and a withdrawn rating are among them. ``sha256``: SHA-256 in hex over the UTF-8 lines
+    ``id:version\\n``, the lines sorted by code point.
+    """
 
     day = Day(required=True)
     kind = fields.String(required=True, validate=validate.OneOf(["visits", "ratings"]))
@@ -283,30 +292,139 @@ class ClockResult(Schema):
     driven = fields.Boolean(required=True)
 
 
-campaign_published = EventContract(SERVICE, "campaign_published", 1, CampaignPublished, "A version of a campaign is in force (clauses 三, 四, 五).")
-windows_registered = EventContract(SERVICE, "windows_registered", 1, WindowsRegistered, "Windows were registered or changed (clause 二).")
+campaign_published = EventContract(
+    SERVICE,
+    "campaign_published",
+    1,
+    CampaignPublished,
+    "A version of a campaign is in force (clauses 三, 四, 五).",
+)
+windows_registered = EventContract(
+    SERVICE, "windows_registered", 1, WindowsRegistered, "Windows were registered or changed (clause 二)."
+)
 visit_recorded = EventContract(SERVICE, "visit_recorded", 1, VisitFact, "A visit counts (clause 四.3 查访).")
-visit_amended = EventContract(SERVICE, "visit_amended", 1, VisitFact, "A visit was replaced by a higher version.")
+visit_amended = EventContract(
+    SERVICE, "visit_amended", 1, VisitFact, "A visit was replaced by a higher version."
+)
 visit_voided = EventContract(SERVICE, "visit_voided", 1, VisitFact, "A visit no longer counts, for ever.")
-ratings_recorded = EventContract(SERVICE, "ratings_recorded", 1, RatingsRecorded, "Citizens' ratings (clause 四.3 满意度监测).")
-rating_withdrawn = EventContract(SERVICE, "rating_withdrawn", 1, RatingWithdrawn, "A source took a rating back, for ever.")
-clock_advanced = EventContract(SERVICE, "clock_advanced", 1, ClockAdvanced, "The campaign clock reached a new moment.")
+ratings_recorded = EventContract(
+    SERVICE, "ratings_recorded", 1, RatingsRecorded, "Citizens' ratings (clause 四.3 满意度监测)."
+)
+rating_withdrawn = EventContract(
+    SERVICE, "rating_withdrawn", 1, RatingWithdrawn, "A source took a rating back, for ever."
+)
+clock_advanced = EventContract(
+    SERVICE, "clock_advanced", 1, ClockAdvanced, "The campaign clock reached a new moment."
+)
 
-EVENTS = (campaign_published, windows_registered, visit_recorded, visit_amended, visit_voided, ratings_recorded,
-          rating_withdrawn, clock_advanced)
+EVENTS = (
+    campaign_published,
+    windows_registered,
+    visit_recorded,
+    visit_amended,
+    visit_voided,
+    ratings_recorded,
+    rating_withdrawn,
+    clock_advanced,
+)
 
 _ORDER = ("InvalidPayload", "Conflict", "NotAllowed")
-publish_campaign = RpcContract(SERVICE, "publish_campaign", "order", PublishCampaign, PublishResult, "Publish a version of a campaign; the same version with another body is a Conflict.", _ORDER)
-import_registry = RpcContract(SERVICE, "import_registry", "order", ImportRegistry, ImportResult, "Import industries, units, windows, contacts and supervisors; a file with an error is refused whole, each bad cell named.", _ORDER)
-record_visit = RpcContract(SERVICE, "record_visit", "order", VisitBody, VisitResult, "Record a visit; the same id with the same body is the same call.", (*_ORDER, "NotFound"))
-amend_visit = RpcContract(SERVICE, "amend_visit", "order", AmendVisit, VisitResult, "Replace a visit by its next version.", (*_ORDER, "NotFound"))
-void_visit = RpcContract(SERVICE, "void_visit", "order", VoidVisit, VisitResult, "Void a visit, for ever.", (*_ORDER, "NotFound"))
-record_ratings = RpcContract(SERVICE, "record_ratings", "order", RecordRatings, RatingsResult, "Record up to 500 ratings; answers accepted, duplicates and rejected, each with index and reason.", _ORDER)
-withdraw_rating = RpcContract(SERVICE, "withdraw_rating", "order", WithdrawRating, WithdrawResult, "Take a rating back, for ever.", (*_ORDER, "NotFound"))
-advance_clock = RpcContract(SERVICE, "advance_clock", "order", AdvanceClock, ClockResult, "Drive the campaign clock forward (rehearsals only).", (*_ORDER,))
-get_visit = RpcContract(SERVICE, "get_visit", "read", GetVisit, VisitDetail, "A visit in its current version, with its history.", ("InvalidPayload", "NotFound"))
+publish_campaign = RpcContract(
+    SERVICE,
+    "publish_campaign",
+    "order",
+    PublishCampaign,
+    PublishResult,
+    "Publish a version of a campaign; the same version with another body is a Conflict.",
+    _ORDER,
+)
+import_registry = RpcContract(
+    SERVICE,
+    "import_registry",
+    "order",
+    ImportRegistry,
+    ImportResult,
+    "Import industries, units, windows, contacts and supervisors; "
+    "a file with an error is refused whole, each bad cell named.",
+    _ORDER,
+)
+record_visit = RpcContract(
+    SERVICE,
+    "record_visit",
+    "order",
+    VisitBody,
+    VisitResult,
+    "Record a visit; the same id with the same body is the same call.",
+    (*_ORDER, "NotFound"),
+)
+amend_visit = RpcContract(
+    SERVICE,
+    "amend_visit",
+    "order",
+    AmendVisit,
+    VisitResult,
+    "Replace a visit by its next version.",
+    (*_ORDER, "NotFound"),
+)
+void_visit = RpcContract(
+    SERVICE, "void_visit", "order", VoidVisit, VisitResult, "Void a visit, for ever.", (*_ORDER, "NotFound")
+)
+record_ratings = RpcContract(
+    SERVICE,
+    "record_ratings",
+    "order",
+    RecordRatings,
+    RatingsResult,
+    "Record up to 500 ratings; answers accepted, duplicates and rejected, each with index and reason.",
+    _ORDER,
+)
+withdraw_rating = RpcContract(
+    SERVICE,
+    "withdraw_rating",
+    "order",
+    WithdrawRating,
+    WithdrawResult,
+    "Take a rating back, for ever.",
+    (*_ORDER, "NotFound"),
+)
+advance_clock = RpcContract(
+    SERVICE,
+    "advance_clock",
+    "order",
+    AdvanceClock,
+    ClockResult,
+    "Drive the campaign clock forward (rehearsals only).",
+    (*_ORDER,),
+)
+get_visit = RpcContract(
+    SERVICE,
+    "get_visit",
+    "read",
+    GetVisit,
+    VisitDetail,
+    "A visit in its current version, with its history.",
+    ("InvalidPayload", "NotFound"),
+)
 clock = RpcContract(SERVICE, "clock", "read", NoParams, ClockResult, "The campaign clock.")
-fact_digest = RpcContract(SERVICE, "fact_digest", "read", FactDigestCall, FactDigest, "Per day: count and hash over id and version of visits and ratings.")
+fact_digest = RpcContract(
+    SERVICE,
+    "fact_digest",
+    "read",
+    FactDigestCall,
+    FactDigest,
+    "Per day: count and hash over id and version of visits and ratings.",
+)
 
-RPCS = (publish_campaign, import_registry, record_visit, amend_visit, void_visit, record_ratings, withdraw_rating,
-        advance_clock, get_visit, clock, fact_digest)
+RPCS = (
+    publish_campaign,
+    import_registry,
+    record_visit,
+    amend_visit,
+    void_visit,
+    record_ratings,
+    withdraw_rating,
+    advance_clock,
+    get_visit,
+    clock,
+    fact_digest,
+)

@@ -16,12 +16,14 @@ from services.inspection.domain.registry import CellError, Registry
 
 
 def campaign_document(document: Any) -> dict[str, Any]:
-    """The campaign with its defaults filled in. Raises InvalidPayload naming each place (``campaign.items[3].max``)."""
+    """The campaign, defaults filled in. InvalidPayload names each place (``campaign.items[3].max``)."""
     try:
         return campaign.validate(document)
     except ValidationError as error:
-        raise InvalidPayload("活动文件不合规则，未发布 / the campaign is refused; nothing was stored.",
-                             flatten({"campaign": error.messages})) from error
+        raise InvalidPayload(
+            "活动文件不合规则，未发布 / the campaign is refused; nothing was stored.",
+            flatten({"campaign": error.messages}),
+        ) from error
 
 
 def registry_of(encoded: str) -> Registry:
@@ -32,13 +34,15 @@ def registry_of(encoded: str) -> Registry:
         raise InvalidPayload("workbook 不是 base64 / not base64.", {"workbook": ["not base64"]}) from error
     registry, errors = workbook.read(data)
     if errors or registry is None:
-        raise InvalidPayload(f"表格有 {len(errors)} 处错误，整份文件未导入 / {len(errors)} errors; nothing was imported.",
-                             _by_cell(errors))
+        raise InvalidPayload(
+            f"表格有 {len(errors)} 处错误，整份文件未导入 / {len(errors)} errors; nothing was imported.",
+            _by_cell(errors),
+        )
     return registry
 
 
 def _by_cell(errors: Iterable[CellError]) -> dict[str, list[str]]:
-    """``窗口!D12`` → reasons, each with an example of a good value; a whole sheet or file goes by its name."""
+    """``窗口!D12`` → reasons, each with an example of a good value; a whole sheet goes by its name."""
     fields: dict[str, list[str]] = {}
     for error in errors:
         place = f"{error.sheet}!{error.column}{error.row or ''}".strip("!") or "workbook"

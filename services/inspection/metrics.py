@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from services.chassis.metrics import counter
 
-VISITS = counter("mingchuang_visits_total", "Visits stored, by what was done: recorded, amended, voided.", ["change"])
+VISITS = counter(
+    "mingchuang_visits_total", "Visits stored, by what was done: recorded, amended, voided.", ["change"]
+)
 RATINGS = counter(
-    "mingchuang_ratings_total", "Ratings judged, by outcome: accepted, duplicate, rejected, withdrawn.", ["outcome"])
+    "mingchuang_ratings_total",
+    "Ratings judged, by outcome: accepted, duplicate, rejected, withdrawn.",
+    ["outcome"],
+)
 WINDOWS = counter("mingchuang_windows_registered_total", "Windows registered or changed by an import.", [])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from services.chassis.clock import real_now
@@ -11,7 +10,7 @@ from services.chassis.duties import duty
 from services.chassis.mongo import StoreProvider
 from services.chassis.service import Service
 from services.contracts import inspection
-from services.contracts.errors import NotAllowed
+from services.contracts.base import parse_instant
 from services.inspection import intake, metrics
 from services.inspection.domain.clock import Stamp, cut
 from services.inspection.store import Store, clock_answer
@@ -83,11 +82,9 @@ class InspectionService(Service):
 
     @rpc(inspection.advance_clock)
     def advance_clock(self, payload: Payload) -> Payload:
-        if not self.clock.driven:
-            raise NotAllowed("活动时钟即真实时间，不可驱动 / the campaign clock is the wall clock; only a rehearsal drives it.")
-        return self.store.advance_clock(datetime.fromisoformat(payload["to"]), real_now()).answer
+        to = parse_instant(payload["to"])
+        return self.store.advance_clock(to, real_now(), self.clock.driven).answer
 
     @duty(every=1.0)
     def begin_day(self) -> None:
-        if not self.clock.driven:
-            self.store.begin_day(real_now())
+        self.store.begin_day(real_now(), self.clock.driven)

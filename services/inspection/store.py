@@ -1,7 +1,7 @@
 """What inspection keeps: campaigns, the registry, visits, ratings and the campaign clock.
 
-Every order is one transaction: what it changes and the events that say so. A repeated order finds what it stored the
-first time and gives the same answer. Collections:
+Every order is one transaction: what it changes and the events that say so. A repeated order finds what it
+stored the first time and gives the same answer. Collections:
 
 - ``campaigns``: one document per published version, never changed
 - ``registry``: one document; its ``version`` grows with each import that changes something
@@ -29,7 +29,7 @@ from services.chassis.mongo import Document, Mongo
 from services.contracts import inspection
 from services.contracts.base import EventContract, instant_text
 from services.contracts.envelope import Event, new_event
-from services.contracts.errors import Conflict, InvalidPayload, NotFound, flatten
+from services.contracts.errors import Conflict, InvalidPayload, NotAllowed, NotFound, flatten
 from services.inspection.domain import campaigns, clock, ratings, visits, windows
 from services.inspection.domain.campaigns import Campaign
 from services.inspection.domain.clock import Stamp
@@ -45,7 +45,7 @@ _WITHOUT_INDEX = ("campaigns", "registry", "industries", "units", "windows", "su
 
 @dataclass(frozen=True)
 class Outcome:
-    """``answer``: what the caller gets. ``new``: how many things this very call stored; 0 for a repeated call."""
+    """``answer``: what the caller gets. ``new``: how many things this call stored; 0 for a repeated one."""
 
     answer: dict[str, Any]
     new: int
@@ -84,34 +84,54 @@ class Store:
     # campaigns
 
     def publish_campaign(self, document: Document, stamp: Stamp, driven: bool) -> Outcome:
-        """Keep a valid document as the next version of its campaign. The first one sets a driven clock to its opening.
+        """Keep a valid document as the next version of its campaign.
 
-        Raises Conflict: the version exists with another body, or is not the next one; InvalidPayload: it would take
-        effect in the past.
+        The first campaign of all sets a driven clock to its opening.
+
+        Raises Conflict: the version exists with another body, or is not the next one; InvalidPayload: it
+        would take effect in the past.
         """
         name, version, digest = document["id"], document["version"], body_hash(document)
         answer = {"campaign": name, "version": version}
 
         def work(session: ClientSession) -> Outcome:
-            known = list(self._db["campaigns"].find(
-                {"campaign": name}, {"version": 1, "hash": 1}, session=session))
+            known = list(
+                self._db["campaigns"].find({"campaign": name}, {"version": 1, "hash": 1}, session=session)
+            )
             same = next((entry for entry in known if entry["version"] == version), None)
             if same:
                 _same_body(same["hash"], digest, "campaign", f"{name} {version}")
                 return Outcome(answer, 0)
-            problem = campaigns.version_problem(max((entry["version"] for entry in known), default=0), version)
+            problem = campaigns.version_problem(
+                max((entry["version"] for entry in known), default=0), version
+            )
             if problem:
-                raise Conflict(f"活动 {name} 的版本不接续 / not the next version of the campaign.",
-                               {"campaign.version": [problem]})
+                raise Conflict(
+                    f"活动 {name} 的版本不接续 / not the next version of the campaign.",
+                    {"campaign.version": [problem]},
+                )
             problem = campaigns.effective_problem(document, clock.day_of(stamp.now))
             if problem:
-                raise InvalidPayload("活动版本的生效日无效 / the effective day is refused.",
-                                     {"campaign.effective_on": [problem]})
-            self._db["campaigns"].insert_one({
-                "_id": f"{name}:{version}", "campaign": name, "version": version, "hash": digest,
-                "document": document, **_written(stamp),
-            }, session=session)
-            events = [_event(inspection.campaign_published, f"campaign/{name}", version, stamp, {"campaign": document})]
+                raise InvalidPayload(
+                    "活动版本的生效日无效 / the effective day is refused.",
+                    {"campaign.effective_on": [problem]},
+                )
+            self._db["campaigns"].insert_one(
+                {
+                    "_id": f"{name}:{version}",
+                    "campaign": name,
+                    "version": version,
+                    "hash": digest,
+                    "document": document,
+                    **_written(stamp),
+                },
+                session=session,
+            )
+            events = [
+                _event(
+                    inspection.campaign_published, f"campaign/{name}", version, stamp, {"campaign": document}
+                )
+            ]
             if driven and self._clock(session) is None:
                 opens = clock.start_of(date.fromisoformat(document["opens"]))
                 events.append(self._set_clock(session, opens, stamp.real))
@@ -140,13 +160,19 @@ class Store:
         found = (self._campaign(key["campaign"], key["version"], session) for key in list(keys))
         return campaigns.latest(campaign for campaign in found if campaign)
 
-    def _elsewhere(self, campaign: Campaign, items: Iterable[str], session: ClientSession) -> dict[str, list[int]]:
+    def _elsewhere(
+        self, campaign: Campaign, items: Iterable[str], session: ClientSession
+    ) -> dict[str, list[int]]:
         """For items the campaign version does not have: the versions of the campaign that do."""
         strange = {item for item in items if item not in campaign.items}
         if not strange:
             return {}
-        others = [self._campaign(campaign.id, version, session) for version in self._versions(campaign.id, session)]
-        return {item: [other.version for other in others if other and item in other.items] for item in strange}
+        others = [
+            self._campaign(campaign.id, version, session) for version in self._versions(campaign.id, session)
+        ]
+        return {
+            item: [other.version for other in others if other and item in other.items] for item in strange
+        }
 
     # the registry
 
@@ -159,65 +185,106 @@ class Store:
 
         def work(session: ClientSession) -> Outcome:
             fresh = window_facts(registry)
-            stored = {entry["code"]: entry for entry in self._db["windows"].find(
-                {"_id": {"$in": [fact["code"] for fact in fresh]}}, session=session)}
-            moved = {f"windows.{fact['code']}.closed_on": [problem] for fact in fresh
-                     if (problem := windows.reopening_problem(stored.get(fact["code"]), fact, today))}
+            stored = {
+                entry["code"]: entry
+                for entry in self._db["windows"].find(
+                    {"_id": {"$in": [fact["code"] for fact in fresh]}}, session=session
+                )
+            }
+            moved = {
+                f"windows.{fact['code']}.closed_on": [problem]
+                for fact in fresh
+                if (problem := windows.reopening_problem(stored.get(fact["code"]), fact, today))
+            }
             if moved:
-                raise InvalidPayload("已关闭的窗口不可改期，整份文件未导入 / closed windows stay closed; nothing was imported.",
-                                     moved)
+                raise InvalidPayload(
+                    "已关闭的窗口不可改期，整份文件未导入 / "
+                    "closed windows stay closed; nothing was imported.",
+                    moved,
+                )
             facts = [windows.merged(stored.get(fact["code"]), fact, today) for fact in fresh]
-            changed = [fact for fact in facts if fact["version"] != stored.get(fact["code"], {}).get("version")]
+            changed = [
+                fact for fact in facts if fact["version"] != stored.get(fact["code"], {}).get("version")
+            ]
             others = sum(
                 self._replace_changed(name, entries, session)
-                for name, entries in (("industries", registry.industries), ("units", registry.units),
-                                      ("supervisors", registry.supervisors)))
+                for name, entries in (
+                    ("industries", registry.industries),
+                    ("units", registry.units),
+                    ("supervisors", registry.supervisors),
+                )
+            )
             if changed:
                 self._db["windows"].bulk_write(
-                    [ReplaceOne({"_id": fact["code"]}, fact, upsert=True) for fact in changed], session=session)
+                    [ReplaceOne({"_id": fact["code"]}, fact, upsert=True) for fact in changed],
+                    session=session,
+                )
             if changed or others:
                 self._announce_windows(changed, stamp, session)
-            return Outcome({
-                "imported": True,
-                "industries": len(registry.industries),
-                "units": len(registry.units),
-                "windows": len(fresh),
-                "supervisors": len(registry.supervisors),
-                "changed_windows": len(changed),
-            }, len(changed))
+            return Outcome(
+                {
+                    "imported": True,
+                    "industries": len(registry.industries),
+                    "units": len(registry.units),
+                    "windows": len(fresh),
+                    "supervisors": len(registry.supervisors),
+                    "changed_windows": len(changed),
+                },
+                len(changed),
+            )
 
         return self._mongo.transaction(work)
 
-    def _replace_changed(self, name: str, entries: Iterable[Mapping[str, str]], session: ClientSession) -> int:
+    def _replace_changed(
+        self, name: str, entries: Iterable[Mapping[str, str]], session: ClientSession
+    ) -> int:
         """Store those entries that are new or differ; how many."""
         fresh = {entry["code"]: dict(entry) for entry in entries}
-        stored = {entry.pop("_id"): entry for entry in self._db[name].find(
-            {"_id": {"$in": list(fresh)}}, session=session)}
-        writes = [ReplaceOne({"_id": code}, entry, upsert=True)
-                  for code, entry in fresh.items() if stored.get(code) != entry]
+        stored = {
+            entry.pop("_id"): entry
+            for entry in self._db[name].find({"_id": {"$in": list(fresh)}}, session=session)
+        }
+        writes = [
+            ReplaceOne({"_id": code}, entry, upsert=True)
+            for code, entry in fresh.items()
+            if stored.get(code) != entry
+        ]
         if writes:
             self._db[name].bulk_write(writes, session=session)
         return len(writes)
 
     def _announce_windows(self, changed: list[Document], stamp: Stamp, session: ClientSession) -> None:
-        chunks = [changed[start:start + WINDOWS_PER_EVENT] for start in range(0, len(changed), WINDOWS_PER_EVENT)]
+        chunks = [
+            changed[start : start + WINDOWS_PER_EVENT] for start in range(0, len(changed), WINDOWS_PER_EVENT)
+        ]
         state = self._db["registry"].find_one_and_update(
-            {"_id": "registry"}, {"$inc": {"version": 1, "events": len(chunks)}, "$set": _written(stamp)},
-            upsert=True, session=session) or {"events": 0}
-        self._mongo.publish(session, [
-            _event(inspection.windows_registered, "registry/windows", version, stamp, {"windows": chunk})
-            for version, chunk in enumerate(chunks, state["events"] + 1)])
+            {"_id": "registry"},
+            {"$inc": {"version": 1, "events": len(chunks)}, "$set": _written(stamp)},
+            upsert=True,
+            session=session,
+        ) or {"events": 0}
+        self._mongo.publish(
+            session,
+            [
+                _event(inspection.windows_registered, "registry/windows", version, stamp, {"windows": chunk})
+                for version, chunk in enumerate(chunks, state["events"] + 1)
+            ],
+        )
 
     def _current_registry(self, session: ClientSession) -> RegistryView:
         """The registry as this transaction sees it; read whole only after an import changed it."""
-        state = self._db["registry"].find_one({"_id": "registry"}, {"version": 1}, session=session) or {"version": 0}
+        state = self._db["registry"].find_one({"_id": "registry"}, {"version": 1}, session=session) or {
+            "version": 0
+        }
         view = self._registry
         if state["version"] != view.version:
             found = self._db["windows"].find({}, {"opened_on": 1, "closed_on": 1}, session=session)
             view = self._registry = RegistryView(
                 state["version"],
                 {entry["_id"]: _window(entry) for entry in found},
-                frozenset(entry["_id"] for entry in self._db["supervisors"].find({}, {"_id": 1}, session=session)),
+                frozenset(
+                    entry["_id"] for entry in self._db["supervisors"].find({}, {"_id": 1}, session=session)
+                ),
             )
         return view
 
@@ -235,14 +302,15 @@ class Store:
                 return Outcome(_visit_answer(first), 0)
             entry = self._judged(body, 1, "recorded", digest, stamp, session)
             self._db["visits"].insert_one(
-                {"_id": body["visit_id"], "versions": [entry], **_in_force(entry)}, session=session)
+                {"_id": body["visit_id"], "versions": [entry], **_in_force(entry)}, session=session
+            )
             self._mongo.publish(session, [_visit_event(inspection.visit_recorded, entry, stamp)])
             return Outcome(_visit_answer(entry), 1)
 
         return self._mongo.transaction(work)
 
     def amend_visit(self, body: Document, stamp: Stamp) -> Outcome:
-        """Keep the next version of a visit. Raises NotFound, InvalidPayload, or Conflict for any other version."""
+        """Keep the next version of a visit. Raises NotFound, InvalidPayload, Conflict for any other."""
         digest = body_hash(body)
 
         def work(session: ClientSession) -> Outcome:
@@ -252,13 +320,19 @@ class Store:
                 _same_body(entry["hash"], digest, "version", f"{body['visit_id']} {body['version']}")
                 return Outcome(_visit_answer(entry), 0)
             if stored["voided"]:
-                raise Conflict("查访已作废，不可再修改 / the visit is void, for ever.", {"visit_id": [body["visit_id"]]})
+                raise Conflict(
+                    "查访已作废，不可再修改 / the visit is void, for ever.", {"visit_id": [body["visit_id"]]}
+                )
             if body["version"] != stored["version"] + 1:
-                raise Conflict("版本不接续 / not the next version of the visit.",
-                               {"version": [f"须为 / must be {stored['version'] + 1}, not {body['version']}"]})
+                raise Conflict(
+                    "版本不接续 / not the next version of the visit.",
+                    {"version": [f"须为 / must be {stored['version'] + 1}, not {body['version']}"]},
+                )
             fixed = visits.fixed_problems(body, stored["versions"][-1]["fact"])
             if fixed:
-                raise InvalidPayload("修改不得改变窗口或活动 / an amendment keeps the window and the campaign.", fixed)
+                raise InvalidPayload(
+                    "修改不得改变窗口或活动 / an amendment keeps the window and the campaign.", fixed
+                )
             entry = self._judged(body, body["version"], "amended", digest, stamp, session)
             self._append(entry, session)
             self._mongo.publish(session, [_visit_event(inspection.visit_amended, entry, stamp)])
@@ -286,7 +360,11 @@ class Store:
         """The visit in its current version, with its history. Raises NotFound."""
         stored = self._known_visit(visit_id, None)
         last = stored["versions"][-1]
-        return {**last["fact"], "status": last["status"], "history": [_history(entry) for entry in stored["versions"]]}
+        return {
+            **last["fact"],
+            "status": last["status"],
+            "history": [_history(entry) for entry in stored["versions"]],
+        }
 
     def _visit(self, visit_id: str, session: ClientSession | None) -> Document | None:
         return self._db["visits"].find_one({"_id": visit_id}, session=session)
@@ -294,11 +372,19 @@ class Store:
     def _known_visit(self, visit_id: str, session: ClientSession | None) -> Document:
         stored = self._visit(visit_id, session)
         if stored is None:
-            raise NotFound(f"没有这次查访 / no such visit: {visit_id}", {"visit_id": [f"unknown: {visit_id}"]})
+            raise NotFound(
+                f"没有这次查访 / no such visit: {visit_id}", {"visit_id": [f"unknown: {visit_id}"]}
+            )
         return stored
 
     def _judged(
-        self, body: Document, version: int, status: str, digest: str, stamp: Stamp, session: ClientSession,
+        self,
+        body: Document,
+        version: int,
+        status: str,
+        digest: str,
+        stamp: Stamp,
+        session: ClientSession,
     ) -> Document:
         """The version of a visit that the body is, if the rules let it pass."""
         registry = self._current_registry(session)
@@ -313,7 +399,9 @@ class Store:
         if absent:
             raise NotFound("查访所指不存在 / the visit names what does not exist.", {**absent, **found})
         if found or campaign is None:
-            raise InvalidPayload("查访不合规则，未记录 / the visit breaks the rules; nothing was stored.", found)
+            raise InvalidPayload(
+                "查访不合规则，未记录 / the visit breaks the rules; nothing was stored.", found
+            )
         fact = visits.fact_of(body, version, instant_text(stamp.now), findings_of(campaign, body["answers"]))
         return _version(fact, status, digest, stamp)
 
@@ -321,7 +409,9 @@ class Store:
         fact = entry["fact"]
         self._db["visits"].update_one(
             {"_id": fact["visit_id"], "version": fact["version"] - 1},
-            {"$push": {"versions": entry}, "$set": _in_force(entry)}, session=session)
+            {"$push": {"versions": entry}, "$set": _in_force(entry)},
+            session=session,
+        )
 
     # ratings
 
@@ -335,15 +425,20 @@ class Store:
 
         def work(session: ClientSession) -> Outcome:
             registry, published = self._current_registry(session), self._published(session)
-            hashes = {entry["_id"]: entry["hash"] for entry in self._db["ratings"].find(
-                {"_id": {"$in": list(ids)}}, {"hash": 1}, session=session)}
+            hashes = {
+                entry["_id"]: entry["hash"]
+                for entry in self._db["ratings"].find(
+                    {"_id": {"$in": list(ids)}}, {"hash": 1}, session=session
+                )
+            }
             answer: dict[str, list[Document]] = {"accepted": [], "duplicates": [], "rejected": []}
             fresh: list[Document] = []
             for index, (rating, reason) in enumerate(shaped):
                 if rating is None:
                     named = given[index].get("id")
                     answer["rejected"].append(
-                        {"index": index, "id": named if isinstance(named, str) else None, "reason": reason})
+                        {"index": index, "id": named if isinstance(named, str) else None, "reason": reason}
+                    )
                     continue
                 fact = ratings.fact_of(rating)
                 digest, place = body_hash(fact), {"index": index, "id": rating["id"]}
@@ -353,7 +448,9 @@ class Store:
                     else:
                         answer["rejected"].append({**place, "reason": ratings.CONFLICT})
                     continue
-                problem = ratings.problem_of(rating, registry.windows.get(rating["window"]), published, stamp.now)
+                problem = ratings.problem_of(
+                    rating, registry.windows.get(rating["window"]), published, stamp.now
+                )
                 if problem:
                     answer["rejected"].append({**place, "reason": problem})
                     continue
@@ -366,15 +463,21 @@ class Store:
 
         return self._mongo.transaction(work)
 
-    def _keep_ratings(self, batch_id: str, fresh: list[Document], stamp: Stamp, session: ClientSession) -> None:
+    def _keep_ratings(
+        self, batch_id: str, fresh: list[Document], stamp: Stamp, session: ClientSession
+    ) -> None:
         self._db["ratings"].insert_many(fresh, ordered=False, session=session)
         before = self._db["rating_batches"].find_one_and_update(
-            {"_id": batch_id}, {"$inc": {"events": 1, "ratings": len(fresh)}, "$set": _written(stamp)},
-            upsert=True, session=session)
+            {"_id": batch_id},
+            {"$inc": {"events": 1, "ratings": len(fresh)}, "$set": _written(stamp)},
+            upsert=True,
+            session=session,
+        )
         version = (before or {"events": 0})["events"] + 1
         facts = {"ratings": [_rating_fact(entry) for entry in fresh]}
         self._mongo.publish(
-            session, [_event(inspection.ratings_recorded, f"ratings/{batch_id}", version, stamp, facts)])
+            session, [_event(inspection.ratings_recorded, f"ratings/{batch_id}", version, stamp, facts)]
+        )
 
     def withdraw_rating(self, rating_id: str, reason: str, stamp: Stamp) -> Outcome:
         """The rating no longer counts, for ever; withdrawing it again changes nothing. Raises NotFound."""
@@ -382,17 +485,28 @@ class Store:
         def work(session: ClientSession) -> Outcome:
             stored = self._db["ratings"].find_one({"_id": rating_id}, session=session)
             if stored is None:
-                raise NotFound(f"没有这条评价 / no such rating: {rating_id}", {"rating_id": [f"unknown: {rating_id}"]})
+                raise NotFound(
+                    f"没有这条评价 / no such rating: {rating_id}", {"rating_id": [f"unknown: {rating_id}"]}
+                )
             if stored["withdrawn"]:
                 return Outcome({"rating_id": rating_id, "version": stored["version"]}, 0)
             fact = ratings.withdrawn(_rating_fact(stored))
             self._db["ratings"].update_one(
                 {"_id": rating_id},
-                {"$set": {"version": fact["version"], "withdrawn": True, "withdrawal": {
-                    "reason": reason, **_written(stamp)}}}, session=session)
+                {
+                    "$set": {
+                        "version": fact["version"],
+                        "withdrawn": True,
+                        "withdrawal": {"reason": reason, **_written(stamp)},
+                    }
+                },
+                session=session,
+            )
             data = {"rating": fact, "reason": reason}
-            self._mongo.publish(session, [_event(
-                inspection.rating_withdrawn, f"rating/{rating_id}", fact["version"], stamp, data)])
+            self._mongo.publish(
+                session,
+                [_event(inspection.rating_withdrawn, f"rating/{rating_id}", fact["version"], stamp, data)],
+            )
             return Outcome({"rating_id": rating_id, "version": fact["version"]}, 1)
 
         return self._mongo.transaction(work)
@@ -400,19 +514,34 @@ class Store:
     # facts, for those who compare theirs
 
     def fact_digest(self, since: str | None, until: str | None) -> Document:
-        """Count and hash of the facts of each day and kind (the contract's ``FactDigest``), all at one moment."""
+        """Count and hash of the facts of each day and kind (contract ``FactDigest``), all at one moment."""
         with self._mongo.snapshot() as session:
-            days = [entry for kind in ("visits", "ratings") for entry in self._day_digests(kind, since, until, session)]
+            days = [
+                entry
+                for kind in ("visits", "ratings")
+                for entry in self._day_digests(kind, since, until, session)
+            ]
         return {"days": sorted(days, key=lambda entry: (entry["day"], entry["kind"]))}
 
     def _day_digests(
-        self, kind: str, since: str | None, until: str | None, session: ClientSession,
+        self,
+        kind: str,
+        since: str | None,
+        until: str | None,
+        session: ClientSession,
     ) -> Iterator[dict[str, Any]]:
         """One day is held in memory at a time; the index alone answers."""
         limits = {key: day for key, day in (("$gte", since), ("$lte", until)) if day}
-        found = self._db[kind].find(
-            {"day": limits} if limits else {}, {"day": 1, "version": 1}, session=session,
-        ).sort([("day", ASCENDING), ("_id", ASCENDING)]).batch_size(10_000)
+        found = (
+            self._db[kind]
+            .find(
+                {"day": limits} if limits else {},
+                {"day": 1, "version": 1},
+                session=session,
+            )
+            .sort([("day", ASCENDING), ("_id", ASCENDING)])
+            .batch_size(10_000)
+        )
         for day, entries in groupby(found, lambda entry: entry["day"]):
             lines = sorted(f"{entry['_id']}:{entry['version']}\n" for entry in entries)
             digest = hashlib.sha256("".join(lines).encode()).hexdigest()
@@ -420,34 +549,48 @@ class Store:
 
     # the campaign clock
 
-    def advance_clock(self, to: datetime, real: datetime) -> Outcome:
-        """Drive the clock forward; the instant it shows already changes nothing. Raises Conflict for an earlier one."""
+    def advance_clock(self, to: datetime, real: datetime, driven: bool) -> Outcome:
+        """Drive the clock forward; the instant it shows already changes nothing.
+
+        Raises NotAllowed: the clock is the wall clock; Conflict: the instant has passed.
+        """
+        if not driven:
+            raise NotAllowed(
+                "活动时钟即真实时间，不可驱动 / "
+                "the campaign clock is the wall clock; only a rehearsal drives it."
+            )
 
         def work(session: ClientSession) -> Outcome:
-            now = self._clock(session) or clock.UNSET
+            announced = self._clock(session)
+            now = announced or clock.UNSET
             if clock.is_backwards(now, to):
-                raise Conflict("活动时钟不可倒退 / the campaign clock never goes back.",
-                               {"to": [f"早于当前时刻 / before the present {instant_text(now)}"]})
-            if self._clock(session) != clock.cut(to):
-                self._mongo.publish(session, [self._set_clock(session, clock.cut(to), real)])
-                return Outcome(clock_answer(to, True), 1)
-            return Outcome(clock_answer(to, True), 0)
+                raise Conflict(
+                    "活动时钟不可倒退 / the campaign clock never goes back.",
+                    {"to": [f"早于当前时刻 / before the present {instant_text(now)}"]},
+                )
+            if announced == clock.cut(to):
+                return Outcome(clock_answer(to, True), 0)
+            self._mongo.publish(session, [self._set_clock(session, clock.cut(to), real)])
+            return Outcome(clock_answer(to, True), 1)
 
         return self._mongo.transaction(work)
 
-    def begin_day(self, real: datetime) -> bool:
-        """Announce the Shanghai day of a wall clock, once; whether it was new."""
+    def begin_day(self, real: datetime, driven: bool) -> bool:
+        """Announce the Shanghai day of a wall clock, once; whether it was. A driven one is left alone."""
+
+        def begun(session: ClientSession | None) -> bool:
+            announced = self._clock(session)
+            return announced is not None and clock.day_of(announced) >= clock.day_of(real)
 
         def work(session: ClientSession) -> bool:
-            announced = self._clock(session)
-            if announced is not None and clock.day_of(announced) >= clock.day_of(real):
+            if begun(session):
                 return False
             self._mongo.publish(session, [self._set_clock(session, clock.cut(real), real)])
             return True
 
-        return self._mongo.transaction(work)
+        return not driven and not begun(None) and self._mongo.transaction(work)
 
-    def _clock(self, session: ClientSession) -> datetime | None:
+    def _clock(self, session: ClientSession | None) -> datetime | None:
         """The moment last announced; None before the first."""
         state = self._db["clock"].find_one({"_id": "campaign"}, session=session)
         return clock.UNSET + timedelta(milliseconds=state["version"]) if state else None
@@ -455,10 +598,16 @@ class Store:
     def _set_clock(self, session: ClientSession, now: datetime, real: datetime) -> Event:
         version = clock.milliseconds(now)
         self._db["clock"].update_one(
-            {"_id": "campaign"}, {"$max": {"version": version}}, upsert=True, session=session)
+            {"_id": "campaign"}, {"$max": {"version": version}}, upsert=True, session=session
+        )
         data = {name: text for name, text in clock_answer(now, True).items() if name != "driven"}
-        return new_event(inspection.clock_advanced, subject="clock/campaign", version=version,
-                         time=instant_text(real.astimezone(UTC)), data=data)
+        return new_event(
+            inspection.clock_advanced,
+            subject="clock/campaign",
+            version=version,
+            time=instant_text(real.astimezone(UTC)),
+            data=data,
+        )
 
 
 def clock_answer(now: datetime, driven: bool) -> dict[str, Any]:
@@ -484,7 +633,10 @@ def _event(contract: EventContract, subject: str, version: int, stamp: Stamp, da
 
 def _same_body(stored: str, digest: str, name: str, what: str) -> None:
     if stored != digest:
-        raise Conflict("同一编号已有不同内容 / used before with another body.", {name: [f"exists with another body: {what}"]})
+        raise Conflict(
+            "同一编号已有不同内容 / used before with another body.",
+            {name: [f"exists with another body: {what}"]},
+        )
 
 
 def _version(fact: Document, status: str, digest: str, stamp: Stamp) -> Document:
@@ -504,8 +656,12 @@ def _visit_event(contract: EventContract, entry: Document, stamp: Stamp) -> Even
 
 def _visit_answer(entry: Document) -> dict[str, Any]:
     fact = entry["fact"]
-    return {"visit_id": fact["visit_id"], "version": fact["version"], "status": entry["status"],
-            "findings": len(fact["findings"])}
+    return {
+        "visit_id": fact["visit_id"],
+        "version": fact["version"],
+        "status": entry["status"],
+        "findings": len(fact["findings"]),
+    }
 
 
 def _history(entry: Document) -> Document:
@@ -513,7 +669,10 @@ def _history(entry: Document) -> Document:
     return {
         "status": entry["status"],
         "recorded_by": entry["recorded_by"],
-        **{name: fact[name] for name in ("version", "recorded_at", "reason", "occurred_at", "answers", "findings")},
+        **{
+            name: fact[name]
+            for name in ("version", "recorded_at", "reason", "occurred_at", "answers", "findings")
+        },
     }
 
 
@@ -539,4 +698,6 @@ def _rating_fact(entry: Document) -> Document:
 
 def _window(entry: Document) -> Window:
     closed = entry.get("closed_on")
-    return Window(entry["_id"], date.fromisoformat(entry["opened_on"]), date.fromisoformat(closed) if closed else None)
+    return Window(
+        entry["_id"], date.fromisoformat(entry["opened_on"]), date.fromisoformat(closed) if closed else None
+    )

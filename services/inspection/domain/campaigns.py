@@ -11,7 +11,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Item:
-    """One item of a checklist. ``kind``: pass_fail, scale (0..``max``) or count; it passes at ``pass_at`` (0..1)."""
+    """One item of a checklist.
+
+    ``kind``: pass_fail, scale (0..``max``) or count; it passes at or above ``pass_at`` (0..1).
+    """
 
     id: str
     name: str
@@ -73,7 +76,8 @@ def version_problem(highest: int, version: int) -> str | None:
     """Why ``version`` cannot be published after ``highest`` (0: none published), or None."""
     if version == highest + 1:
         return None
-    return f"版本须为 {highest + 1} / must be {highest + 1}: the highest published version is {highest or 'none'}"
+    known = highest or "none"
+    return f"版本须为 {highest + 1} / must be {highest + 1}: the highest published version is {known}"
 
 
 def latest(campaigns: Iterable[Campaign]) -> list[Campaign]:
@@ -86,7 +90,7 @@ def latest(campaigns: Iterable[Campaign]) -> list[Campaign]:
 
 
 def effective_problem(document: Mapping[str, Any], today: date) -> str | None:
-    """Why a later version cannot take effect on the day it names, or None. ``today``: by the campaign clock."""
+    """Why a later version cannot take effect on the day it names, or None. ``today``: campaign clock."""
     effective_on = document.get("effective_on")
     if document["version"] == 1 or not effective_on or date.fromisoformat(effective_on) >= today:
         return None

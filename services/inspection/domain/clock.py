@@ -1,4 +1,4 @@
-"""Days of the campaign clock. A campaign lives in Asia/Shanghai; instants are aware and cut to milliseconds."""
+"""Days of the campaign clock. A campaign lives in Asia/Shanghai; instants are cut to milliseconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNSET = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a write is stamped with. ``now``: the campaign clock; ``real``: real time; ``caller``: who asked."""
+    """What a write is stamped with. ``now``: campaign clock; ``real``: real time; ``caller``: who asked."""
 
     now: datetime
     real: datetime

@@ -26,14 +26,16 @@ def findings_of(campaign: Campaign, answers: Iterable[Mapping[str, Any]]) -> lis
     for answer in answers:
         item = campaign.items[answer["item"]]
         if item.demands_evidence and passes(item, answer) is False:
-            found.append({
-                "item": item.id,
-                "name": item.name,
-                "clause": item.clause,
-                "axis": item.axis,
-                "required": item.required,
-                "critical": item.critical,
-                "note": answer.get("note", ""),
-                "photo": answer.get("photo", ""),
-            })
+            found.append(
+                {
+                    "item": item.id,
+                    "name": item.name,
+                    "clause": item.clause,
+                    "axis": item.axis,
+                    "required": item.required,
+                    "critical": item.critical,
+                    "note": answer.get("note", ""),
+                    "photo": answer.get("photo", ""),
+                }
+            )
     return found

@@ -15,7 +15,10 @@ DEFAULT = "默认好评不计 / a default rating does not count"
 
 
 def problem_of(
-    rating: Mapping[str, Any], window: Window | None, campaigns: Iterable[Campaign], now: datetime,
+    rating: Mapping[str, Any],
+    window: Window | None,
+    campaigns: Iterable[Campaign],
+    now: datetime,
 ) -> str | None:
     """Why a rating of the contract's shape is refused, or None.
 

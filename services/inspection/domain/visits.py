@@ -1,4 +1,4 @@
-"""What makes a visit acceptable, and what may follow it. Every problem is named by its place in the payload."""
+"""What makes a visit acceptable, and what may follow it. Every problem is named by its place."""
 
 from __future__ import annotations
 
@@ -19,16 +19,21 @@ FORM_TEXT = {"result": "result (pass/fail/na)", "value": "value", "observed": "o
 
 
 def missing(
-    body: Mapping[str, Any], campaign: Campaign | None, versions: Sequence[int], window: Window | None,
+    body: Mapping[str, Any],
+    campaign: Campaign | None,
+    versions: Sequence[int],
+    window: Window | None,
     supervisor_known: bool,
 ) -> Problems:
-    """What the visit names and does not exist. ``versions``: the published versions of the campaign it names."""
+    """What the visit names and does not exist. ``versions``: the published ones of its campaign."""
     absent: Problems = {}
     if not versions:
         absent["campaign"] = [f"未知活动 / no such campaign: {body['campaign']}"]
     elif campaign is None:
         known = ", ".join(str(version) for version in versions)
-        absent["campaign_version"] = [f"未发布的版本 / not published: {body['campaign_version']}; published: {known}"]
+        absent["campaign_version"] = [
+            f"未发布的版本 / not published: {body['campaign_version']}; published: {known}"
+        ]
     if window is None:
         absent["window"] = [f"未知窗口 / no such window: {body['window']}"]
     if not supervisor_known:
@@ -37,7 +42,10 @@ def missing(
 
 
 def problems_of(
-    body: Mapping[str, Any], campaign: Campaign, window: Window, now: datetime,
+    body: Mapping[str, Any],
+    campaign: Campaign,
+    window: Window,
+    now: datetime,
     elsewhere: Mapping[str, Sequence[int]],
 ) -> Problems:
     """All that is wrong with a visit whose campaign version and window exist; empty: it counts.
@@ -64,7 +72,7 @@ def problems_of(
 
 
 def time_problems(occurred_at: datetime, campaign: Campaign, window: Window, now: datetime) -> list[str]:
-    """Why nothing can have occurred then: in the future, outside the campaign, or the window not open that day."""
+    """Why nothing can have occurred then: in the future, outside the campaign, the window not open."""
     day = day_of(occurred_at)
     reasons = []
     if occurred_at > now:
@@ -82,8 +90,10 @@ def unknown_item(item: str, campaign: Campaign, elsewhere: Mapping[str, Sequence
     others = elsewhere.get(item)
     if others:
         named = ", ".join(str(version) for version in others)
-        return (f"{item} 属于活动的另一版本 / item of another campaign version: {named}; "
-                f"this visit is of version {campaign.version}")
+        return (
+            f"{item} 属于活动的另一版本 / item of another campaign version: {named}; "
+            f"this visit is of version {campaign.version}"
+        )
     return f"未知检查项 / no such item in {campaign.id} version {campaign.version}: {item}"
 
 
@@ -95,7 +105,9 @@ def answer_problems(item: Item, answer: Mapping[str, Any]) -> dict[str, str]:
         return {} if noted else {"note": "不适用须说明原因 / na needs a note that says why"}
     if form != FORMS[item.kind]:
         wanted = FORM_TEXT[FORMS[item.kind]]
-        return {form: f"{item.id} 须以 {wanted} 作答 / a {item.kind} item is answered by {wanted}, or result na"}
+        return {
+            form: f"{item.id} 须以 {wanted} 作答 / a {item.kind} item is answered by {wanted}, or result na"
+        }
     if form == "value" and not 0 <= answer["value"] <= item.max:
         return {"value": f"超出量程 / beyond the scale: 0..{item.max}"}
     if form == "observed" and answer["of"] < 1:
@@ -104,21 +116,30 @@ def answer_problems(item: Item, answer: Mapping[str, Any]) -> dict[str, str]:
         return {"observed": f"不得大于 of / observed must not exceed of ({answer['of']})"}
     evident = noted or bool(answer.get("photo", "").strip())
     if item.demands_evidence and passes(item, answer) is False and not evident:
-        return {"note": f"{item.id} 不合格须附说明或照片 / a failed required or critical item needs a note or a photo"}
+        return {
+            "note": f"{item.id} 不合格须附说明或照片 / "
+            "a failed required or critical item needs a note or a photo"
+        }
     return {}
 
 
 def fixed_problems(body: Mapping[str, Any], current: Mapping[str, Any]) -> Problems:
     """What an amendment must not change: the window and the campaign of the visit."""
     return {
-        name: [f"{label}不可更改，请作废后重新记录 / cannot change from {current[name]}: void the visit and record it anew"]
+        name: [
+            f"{label}不可更改，请作废后重新记录 / "
+            f"cannot change from {current[name]}: void the visit and record it anew"
+        ]
         for name, label in (("window", "窗口"), ("campaign", "活动"))
         if body[name] != current[name]
     }
 
 
 def fact_of(
-    body: Mapping[str, Any], version: int, recorded_at: str, findings: list[dict[str, Any]],
+    body: Mapping[str, Any],
+    version: int,
+    recorded_at: str,
+    findings: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """The fact a version of a visit is (the shape of the contract's ``VisitFact``)."""
     return {
@@ -140,4 +161,10 @@ def fact_of(
 
 def voided(fact: Mapping[str, Any], reason: str, recorded_at: str) -> dict[str, Any]:
     """The next version of a visit, which counts no longer."""
-    return {**fact, "version": fact["version"] + 1, "voided": True, "reason": reason, "recorded_at": recorded_at}
+    return {
+        **fact,
+        "version": fact["version"] + 1,
+        "voided": True,
+        "reason": reason,
+        "recorded_at": recorded_at,
+    }

@@ -24,7 +24,10 @@ def day_problem(window: Window, day: date) -> str | None:
     if day < window.opened_on:
         return f"窗口 {window.code} 当日尚未开办 / the window opens on {window.opened_on}, after {day}"
     if window.closed_on is not None and day >= window.closed_on:
-        return f"窗口 {window.code} 当日已关闭 / the window is closed from {window.closed_on} on; {day} is not before it"
+        return (
+            f"窗口 {window.code} 当日已关闭 / "
+            f"the window is closed from {window.closed_on} on; {day} is not before it"
+        )
     return None
 
 
@@ -34,10 +37,10 @@ def is_closed(window: Mapping[str, Any], today: date) -> bool:
 
 
 def merged(stored: Mapping[str, Any] | None, imported: Mapping[str, Any], today: date) -> dict[str, Any]:
-    """The window as it is registered from now on: what was imported, but a closed window keeps its closing day.
+    """The window as it is registered from now on: as imported, but a closed one keeps its closing day.
 
-    Both have the contract's ``WindowFact`` fields, ``version`` only where stored; the answer's version is one higher
-    than the stored one if and only if something changed.
+    Both have the contract's ``WindowFact`` fields, ``version`` only where stored; the answer's version is
+    one higher than the stored one if and only if something changed.
     """
     fresh = {name: value for name, value in imported.items() if name != "version"}
     if stored is None:
@@ -48,18 +51,23 @@ def merged(stored: Mapping[str, Any] | None, imported: Mapping[str, Any], today:
     return {**fresh, "version": stored["version"] + changed}
 
 
-def reopening_problem(stored: Mapping[str, Any] | None, imported: Mapping[str, Any], today: date) -> str | None:
-    """Why an import cannot move the closing day of a window that is closed already, or None; a blank keeps it."""
+def reopening_problem(
+    stored: Mapping[str, Any] | None, imported: Mapping[str, Any], today: date
+) -> str | None:
+    """Why an import cannot move the closing day of a closed window, or None; a blank keeps it."""
     if stored is None or not is_closed(stored, today):
         return None
     if imported.get("closed_on") in (None, "", stored["closed_on"]):
         return None
-    return (f"窗口 {stored['code']} 已于 {stored['closed_on']} 关闭，不可改期 / "
-            f"the window is closed since {stored['closed_on']}; its closing day cannot become {imported['closed_on']}")
+    return (
+        f"窗口 {stored['code']} 已于 {stored['closed_on']} 关闭，不可改期 / "
+        f"the window is closed since {stored['closed_on']}; "
+        f"its closing day cannot become {imported['closed_on']}"
+    )
 
 
 def window_facts(registry: Registry) -> list[dict[str, Any]]:
-    """The registry's windows with their units and industries named (the contract's ``WindowFact`` without version)."""
+    """The registry's windows, units and industries named (the contract's ``WindowFact`` without version)."""
     units = {unit["code"]: unit for unit in registry.units}
     industries = {industry["code"]: industry["name"] for industry in registry.industries}
     return [

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from services.inspection.domain import campaigns, clock, windows
 from services.inspection.domain.registry import Registry
 
-MOMENTS = st.datetimes(datetime(1992, 1, 1), datetime(2100, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))
+MOMENTS = st.datetimes(datetime(1992, 1, 1), datetime(2100, 1, 1)).map(
+    lambda moment: moment.replace(tzinfo=UTC)
+)
 
 
 @given(MOMENTS)
@@ -32,7 +34,9 @@ def test_a_clock_goes_back_only_when_a_millisecond_is_lost(now: datetime, to: da
     assert clock.is_backwards(now, to) == (clock.milliseconds(to) < clock.milliseconds(now))
 
 
-@pytest.mark.parametrize(("highest", "version", "fine"), [(0, 1, True), (1, 2, True), (0, 2, False), (2, 4, False)])
+@pytest.mark.parametrize(
+    ("highest", "version", "fine"), [(0, 1, True), (1, 2, True), (0, 2, False), (2, 4, False)]
+)
 def test_versions_of_a_campaign_follow_one_another(highest: int, version: int, fine: bool) -> None:
     assert (campaigns.version_problem(highest, version) is None) is fine
 
@@ -78,14 +82,31 @@ def test_a_closing_day_still_to_come_can_be_moved_but_one_that_has_come_cannot()
     assert windows.reopening_problem(coming, moved, TODAY) is None
     assert windows.merged(coming, moved, TODAY)["closed_on"] == "2007-08-01"
     assert "its closing day cannot become 2007-08-01" in str(
-        windows.reopening_problem(coming, moved, date(2007, 5, 2)))
+        windows.reopening_problem(coming, moved, date(2007, 5, 2))
+    )
 
 
 def test_a_window_fact_names_its_unit_and_industry() -> None:
-    window = {"code": "W", "name": "窗口", "unit": "U", "district": "天宁区", "address": "示例路1号",
-              "opened_on": "2005-01-01", "contact_name": "示例联系人001", "contact_email": "a@example.org"}
-    registry = Registry([{"code": "I", "name": "公交"}], [{"code": "U", "name": "示例公司", "industry": "I", "uscc": ""}],
-                        [window], [])
+    window = {
+        "code": "W",
+        "name": "窗口",
+        "unit": "U",
+        "district": "天宁区",
+        "address": "示例路1号",
+        "opened_on": "2005-01-01",
+        "contact_name": "示例联系人001",
+        "contact_email": "a@example.org",
+    }
+    registry = Registry(
+        [{"code": "I", "name": "公交"}],
+        [{"code": "U", "name": "示例公司", "industry": "I", "uscc": ""}],
+        [window],
+        [],
+    )
     [fact] = windows.window_facts(registry)
     assert (fact["unit_name"], fact["industry"], fact["industry_name"], fact["closed_on"]) == (
-        "示例公司", "I", "公交", None)
+        "示例公司",
+        "I",
+        "公交",
+        None,
+    )

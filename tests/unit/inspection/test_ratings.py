@@ -20,8 +20,16 @@ CAMPAIGN = Campaign("city", 1, date(2007, 1, 1), date(2007, 12, 31), {})
 
 
 def rating(**changes: Any) -> dict[str, Any]:
-    return {"id": "r-1", "window": "GJ-01-01", "channel": "12345", "level": 5, "voter": None, "default": False,
-            "occurred_at": "2007-03-01T01:00:00.000Z", **changes}
+    return {
+        "id": "r-1",
+        "window": "GJ-01-01",
+        "channel": "12345",
+        "level": 5,
+        "voter": None,
+        "default": False,
+        "occurred_at": "2007-03-01T01:00:00.000Z",
+        **changes,
+    }
 
 
 def test_a_rating_of_an_open_window_within_a_campaign_counts() -> None:
@@ -41,7 +49,10 @@ def test_a_rating_of_an_open_window_within_a_campaign_counts() -> None:
     ],
 )
 def test_a_rating_that_breaks_a_rule_is_refused_with_the_reason(
-    given_rating: dict[str, Any], window: Window | None, campaigns: list[Campaign], reason: str,
+    given_rating: dict[str, Any],
+    window: Window | None,
+    campaigns: list[Campaign],
+    reason: str,
 ) -> None:
     assert reason in (ratings.problem_of(given_rating, window, campaigns, NOW) or "")
 
@@ -56,7 +67,9 @@ def test_a_day_between_two_campaigns_belongs_to_none() -> None:
 def test_a_rating_counts_exactly_on_the_open_days_of_its_window_up_to_now(moment: datetime) -> None:
     occurred_at = moment.replace(tzinfo=UTC)
     problem = ratings.problem_of(rating(occurred_at=occurred_at.isoformat()), WINDOW, [CAMPAIGN], NOW)
-    assert (problem is None) == (occurred_at <= NOW and date(2007, 2, 1) <= day_of(occurred_at) < date(2007, 5, 1))
+    assert (problem is None) == (
+        occurred_at <= NOW and date(2007, 2, 1) <= day_of(occurred_at) < date(2007, 5, 1)
+    )
 
 
 def test_a_withdrawn_rating_is_the_next_version() -> None:

@@ -21,8 +21,16 @@ WINDOW = Window("GJ-01-01", date(2007, 2, 1), date(2007, 9, 1))
 
 def item(name: str, kind: str, **changes: Any) -> Item:
     values: dict[str, Any] = {
-        "id": name, "name": f"检查项 {name}", "clause": "四.1.1", "axis": "facilities", "kind": kind, "max": 0,
-        "pass_at": Fraction(1), "required": False, "critical": False, **changes,
+        "id": name,
+        "name": f"检查项 {name}",
+        "clause": "四.1.1",
+        "axis": "facilities",
+        "kind": kind,
+        "max": 0,
+        "pass_at": Fraction(1),
+        "required": False,
+        "critical": False,
+        **changes,
     }
     return Item(**values)
 
@@ -41,8 +49,13 @@ CAMPAIGN = Campaign("city", 2, date(2007, 1, 1), date(2007, 12, 31), {entry.id: 
 
 def visit(*answers: dict[str, Any], occurred_at: str = "2007-05-01T01:00:00.000Z") -> dict[str, Any]:
     return {
-        "visit_id": "v-1", "campaign": "city", "campaign_version": 2, "window": "GJ-01-01", "supervisor": "DC001",
-        "kind": "planned", "occurred_at": occurred_at,
+        "visit_id": "v-1",
+        "campaign": "city",
+        "campaign_version": 2,
+        "window": "GJ-01-01",
+        "supervisor": "DC001",
+        "kind": "planned",
+        "occurred_at": occurred_at,
         "answers": list(answers) or [{"item": "CLEAN", "result": "pass"}],
     }
 
@@ -92,22 +105,35 @@ def test_an_answer_that_fits_its_item_is_accepted(answer: dict[str, Any]) -> Non
         ({"item": "DRESS", "observed": 3, "of": 4}, "note", "needs a note or a photo"),
     ],
 )
-def test_an_answer_that_breaks_a_rule_is_named_by_its_place(answer: dict[str, Any], place: str, reason: str) -> None:
-    found = problems(visit({"item": "CLEAN", "result": "pass"}, answer) if answer["item"] != "CLEAN" else
-                     visit({"item": "TONE", "value": 1}, answer))
+def test_an_answer_that_breaks_a_rule_is_named_by_its_place(
+    answer: dict[str, Any], place: str, reason: str
+) -> None:
+    found = problems(
+        visit({"item": "CLEAN", "result": "pass"}, answer)
+        if answer["item"] != "CLEAN"
+        else visit({"item": "TONE", "value": 1}, answer)
+    )
     assert list(found) == [f"answers.1.{place}"]
     assert reason in found[f"answers.1.{place}"][0]
 
 
 def test_every_problem_of_a_visit_is_named_at_once() -> None:
-    found = problems(visit({"item": "TONE", "value": 9}, {"item": "NONE", "result": "pass"},
-                           {"item": "SIGNS", "result": "fail"}, occurred_at="2007-12-31T16:00:00.000Z"))
+    found = problems(
+        visit(
+            {"item": "TONE", "value": 9},
+            {"item": "NONE", "result": "pass"},
+            {"item": "SIGNS", "result": "fail"},
+            occurred_at="2007-12-31T16:00:00.000Z",
+        )
+    )
     assert set(found) == {"occurred_at", "answers.0.value", "answers.1.item", "answers.2.note"}
     assert len(found["occurred_at"]) == 3  # in the future, after the campaign, after the window closed
 
 
 def test_an_item_of_another_version_is_told_apart_from_an_unknown_one() -> None:
-    found = problems(visit({"item": "OLD", "result": "pass"}, {"item": "NONE", "result": "pass"}), {"OLD": [1, 3]})
+    found = problems(
+        visit({"item": "OLD", "result": "pass"}, {"item": "NONE", "result": "pass"}), {"OLD": [1, 3]}
+    )
     assert "item of another campaign version: 1, 3" in found["answers.0.item"][0]
     assert "no such item" in found["answers.1.item"][0]
 
@@ -139,7 +165,9 @@ def test_the_present_moment_and_the_first_moment_of_the_opening_day_are_inside(o
 
 def test_the_last_day_before_a_window_closes_still_counts() -> None:
     later = NOW + timedelta(days=300)
-    assert visits.problems_of(visit(occurred_at="2007-08-31T15:59:59.999Z"), CAMPAIGN, WINDOW, later, {}) == {}
+    assert (
+        visits.problems_of(visit(occurred_at="2007-08-31T15:59:59.999Z"), CAMPAIGN, WINDOW, later, {}) == {}
+    )
 
 
 def test_what_a_visit_names_and_does_not_exist_is_named() -> None:
@@ -153,7 +181,11 @@ def test_failed_required_and_critical_items_are_findings_and_nothing_else_is() -
     answers = [entry for entry in GOOD_ANSWERS if entry["item"] != "SIGNS"] + [GOOD_ANSWERS[2]]
     found = findings_of(CAMPAIGN, answers)
     assert [(one["item"], one["required"], one["critical"]) for one in found] == [
-        ("SAFE", False, True), ("SKILL", True, False), ("DRESS", False, True), ("SIGNS", True, False)]
+        ("SAFE", False, True),
+        ("SKILL", True, False),
+        ("DRESS", False, True),
+        ("SIGNS", True, False),
+    ]
     assert found[-1]["note"] == "无指示牌"
     assert found[0]["photo"] == "photo-1"
 
@@ -162,7 +194,9 @@ def test_an_amendment_keeps_window_and_campaign() -> None:
     current = visit()
     assert visits.fixed_problems(current, current) == {}
     assert set(visits.fixed_problems({**current, "window": "GJ-01-02", "campaign": "other"}, current)) == {
-        "window", "campaign"}
+        "window",
+        "campaign",
+    }
 
 
 @given(value=st.integers(0, 1000), maximum=st.integers(1, 1000), share=st.fractions(0, 1))
@@ -186,7 +220,9 @@ _ANSWERS = st.one_of(
 
 @given(entry=st.sampled_from(ITEMS), answer=_ANSWERS, note=st.sampled_from(["", " ", "说明"]))
 def test_an_accepted_answer_can_always_be_judged_and_a_finding_always_has_evidence(
-    entry: Item, answer: dict[str, Any], note: str,
+    entry: Item,
+    answer: dict[str, Any],
+    note: str,
 ) -> None:
     full = {"item": entry.id, **answer, "note": note}
     if not visits.answer_problems(entry, full):
