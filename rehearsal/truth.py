@@ -63,7 +63,7 @@ def content_share(progress: float) -> float:
 
 
 def defects(seed: int, campaign: Mapping[str, Any], window: str) -> dict[str, date]:
-    """The items that are defective at a window from the start, each with the day from which it is mended."""
+    """The items that are defective at a window from the start, each with the day it is mended."""
     chance = _chance(seed, "defects", window)
     poor = 1 - hidden_quality(seed, window)
     stubborn = chance.random() < STUBBORN
@@ -94,7 +94,7 @@ def _is_off(day: date) -> bool:
 def _moments(
     seed: int, stream: str, campaign: Mapping[str, Any], count: int
 ) -> Iterator[tuple[float, datetime]]:
-    """``count`` moments within opening hours, in order and evenly spread: (progress 0..1, moment in local time)."""
+    """``count`` moments within opening hours, in order, evenly spread: (progress 0..1, local time)."""
     chance = _chance(seed, stream, "moments")
     days = working_days(campaign)
     zone = ZoneInfo(campaign["timezone"])
@@ -120,8 +120,8 @@ def visits(
 ) -> Iterator[Plain]:
     """``count`` bodies for ``inspection.record_visit``, by ``occurred_at``.
 
-    Windows are visited in rounds, each in an order of its own, so that none is visited twice before all were. A visit
-    answers the items of the axes that its phase concentrates on, and some of the others.
+    Windows are visited in rounds, each in an order of its own, so that none is visited twice before all were. A
+    visit answers the items of the axes that its phase concentrates on, and some of the others.
     """
     windows = {window["code"]: window for window in registry["windows"]}
     rounds = _rounds(seed, sorted(windows))
@@ -222,8 +222,8 @@ def ratings(
 ) -> Iterator[list[Plain]]:
     """``count`` ratings by ``occurred_at`` in batches for ``inspection.record_ratings``.
 
-    A batch holds at most ``BATCH`` ratings of one day. Some voters rate a window twice on a day by the same channel;
-    only one of the two counts.
+    A batch holds at most ``BATCH`` ratings of one day. Some voters rate a window twice on a day by the same
+    channel; only one of the two counts.
     """
     windows = sorted(registry["windows"], key=lambda window: str(window["code"]))
     quality = {window["code"]: hidden_quality(seed, window["code"]) for window in windows}

@@ -41,6 +41,9 @@ class CampaignFileError(Exception):
         ]
 
 
+_PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null")}
+
+
 class _Loader(yaml.SafeLoader):
     """Safe YAML without dates (a day stays the text it is) and without aliases (each place has one path)."""
 
@@ -70,6 +73,9 @@ class _Reading:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(child, (*path, place)) for place, child in enumerate(node.value)]
+        if node.tag not in _PLAIN_TAGS:
+            self._error(node, path, f"不支持的标签 / unsupported tag: {node.tag}")
+            return None
         return self.loader.construct_object(node, deep=True)
 
     def _mapping(self, node: yaml.MappingNode, path: campaign.Path) -> dict[str, Any]:
