@@ -120,8 +120,8 @@ def visits(
 ) -> Iterator[Plain]:
     """``count`` bodies for ``inspection.record_visit``, by ``occurred_at``.
 
-    Windows are visited in rounds, each in an order of its own, so that none is visited twice before all were. A
-    visit answers the items of the axes that its phase concentrates on, and some of the others.
+    Windows are visited in rounds, each in an order of its own: none is visited twice before all were. A visit
+    answers the items of the axes that its phase concentrates on, and some of the others.
     """
     windows = {window["code"]: window for window in registry["windows"]}
     rounds = _rounds(seed, sorted(windows))

@@ -132,7 +132,8 @@ def test_columns_may_stand_in_any_order_and_an_optional_one_may_be_absent() -> N
     "day",
     [
         date(2007, 3, 5), datetime(2007, 3, 5, 8, 30), 39146, 39146.0, "39146", "2007-03-05", "2007/3/5",
-        "2007.3.5", "2007年3月5日", "20070305", 20070305, "２００７－０３－０５", " 2007-3-5 ", "2007-03-05 00:00:00",
+        "2007.3.5", "2007年3月5日", "20070305", 20070305, "２００７－０３－０５",
+        " 2007-3-5 ", "2007-03-05 00:00:00",
     ],
 )  # fmt: skip
 def test_a_day_may_be_a_date_a_serial_number_or_text(day: object) -> None:
