@@ -1,7 +1,7 @@
 """Replays a synthetic city through the platform's RPC, day by day of the campaign clock.
 
 It publishes the campaign, imports the registry and records visits (as ``office``) and ratings (as
-``hotline``), each day's facts after the clock stands at that day's last millisecond. Before the clock goes on,
+``hotline``), each day's facts after the clock stands at that day's last millisecond. Before the clock goes on
 the day's facts have reached scoring: what is looked at when a day is complete is the same however fast the
 machine is.
 
@@ -178,9 +178,10 @@ class Replay:
                  for batch in day.batches]
         for answer, batch in zip(self._answers(self.hotline, calls), day.batches, strict=True):
             if answer["rejected"]:
+                refused = answer["rejected"]
                 raise InvalidPayload(
-                    f"{day.day} 的评价有 {len(answer['rejected'])} 条被拒收 / ratings were refused",
-                    {f"ratings.{row.get('index')}": [str(row.get("reason"))] for row in answer["rejected"][:10]})
+                    f"{day.day} 的评价有 {len(refused)} 条被拒收 / ratings were refused",
+                    {f"ratings.{row.get('index')}": [str(row.get("reason"))] for row in refused[:10]})
             self.bar.update(len(batch))
 
     def _answers(self, client: Client, calls: list[tuple[str, Plain]]) -> Iterator[Plain]:
@@ -222,7 +223,7 @@ def wait_until_settled(
 ) -> dict[str, Plain]:
     """The services' status once nothing is on its way: no event in an outbox, queue or retry, no mail due.
 
-    An event between a queue and its consumer shows nowhere, so several looks in a row must find the same quiet.
+    An event between a queue and its consumer shows nowhere, so several looks in a row must find it quiet.
     Raises NotReady naming what is still on its way after ``seconds``.
     """
     deadline = time.monotonic() + seconds
@@ -272,8 +273,8 @@ def replay(
 ) -> Plain:
     """Replay the city on the platform of ``platform_file``; repeatable.
 
-    Returns {"visits", "ratings"} sent or found there; with ``settle``, waits until all is processed and returns
-    what ``check`` says. Raises DomainErrors and CampaignFileError.
+    Returns {"visits", "ratings"} sent or found there; with ``settle``, waits until all is processed and
+    returns what ``check`` says. Raises DomainErrors and CampaignFileError.
     """
     platform = read_platform(Path(platform_file))
     visits = VISITS if visits is None else visits

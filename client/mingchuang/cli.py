@@ -194,12 +194,11 @@ def owner_of(client: Client, arguments: argparse.Namespace) -> tuple[str, Json]:
 
 
 def status(client: Client, arguments: argparse.Namespace, show: Printer) -> None:
-    answers: dict[str, Json | Exception] = {}
-    for service, calls in client.services.items():
-        try:
-            answers[service] = calls.status()
-        except NotReady as error:
-            answers[service] = error
+    answers: dict[str, Json | DomainError] = dict(zip(
+        SERVICES, client.call_many([(f"{service}.status", {}) for service in SERVICES]), strict=True))
+    for answer in answers.values():
+        if isinstance(answer, DomainError) and not isinstance(answer, NotReady):
+            raise answer
     show({service: {"error": str(answer)} if isinstance(answer, Exception) else answer
           for service, answer in answers.items()}, views.statuses(answers))
     away = [service for service, answer in answers.items() if isinstance(answer, Exception)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from mingchuang.tables import pairs, table
@@ -186,7 +187,7 @@ def dead_letters(rows: list[tuple[Any, ...]]) -> str:
     return table(("服务", "编号", "状态", "队列", "类型", "原因", "时刻"), rows)
 
 
-def statuses(answers: dict[str, Json | Exception]) -> str:
+def statuses(answers: Mapping[str, Json | Exception]) -> str:
     """The four services side by side; one that does not answer with its reason."""
     rows = []
     notes = []
