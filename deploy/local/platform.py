@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -83,9 +84,10 @@ class Platform:
     """A running platform with all it keeps in `folder`; `with Platform(folder):` starts and stops it.
 
     `ports` gives some or all of the ports by the names in `PORT_NAMES`; the rest are free ones, remembered in
-    the folder. `services` limits which services run. `settings` adds environment variables for every service,
-    or for one ({"CLOCK": "wall"} or {"notification": {"LOG_LEVEL": "DEBUG"}}). AMQP_URI and MONGODB_URI in
-    the environment name a broker and a database to use instead of private ones, unless `external=False`.
+    the folder. `services` limits which services run, `modules` names other code for some. `settings` adds
+    environment variables for every service, or for one ({"CLOCK": "wall"} or {"notification": {"LOG_LEVEL":
+    "DEBUG"}}). AMQP_URI and MONGODB_URI in the environment name a broker and a database to use instead of
+    private ones, unless `external=False`.
     """
 
     def __init__(
@@ -94,12 +96,14 @@ class Platform:
         *,
         ports: dict[str, int] | None = None,
         services: Sequence[str] = SERVICES,
+        modules: dict[str, str] | None = None,
         settings: dict[str, Any] | None = None,
         external: bool = True,
         say: Callable[[str], None] = say_nothing,
     ) -> None:
         self.folder = Path(folder).resolve() if folder else default_folder()
-        self.services = tuple(services)
+        self.modules = {service: f"services.{service}.service" for service in services} | (modules or {})
+        self.services = tuple(self.modules)
         self.settings = settings or {}
         self._say = say
         self._amqp_uri = os.environ.get("AMQP_URI", "") if external else ""
@@ -263,8 +267,6 @@ class Platform:
         return chosen
 
     def _start_parts(self) -> None:
-        from services.chassis.topology import definitions
-
         self.sink = MailSink(self.folder / "mails", self.ports["smtp"])
         self.sink.start()
         if self._mongodb_uri:
@@ -272,7 +274,7 @@ class Platform:
         else:
             self.database = Database(self.folder / "database", self.ports["mongodb"])
         if self._amqp_uri:
-            document = definitions(self.accounts["amqp"])
+            document = self._definitions(self.accounts["amqp"])
             write_atomically(self.folder / "definitions.json", json.dumps(document, indent=2), 0o600)
             self._check_external_broker()
         else:
@@ -281,8 +283,9 @@ class Platform:
                 self.ports["amqp"],
                 ports=(self.ports["epmd"], self.ports["distribution"], self.ports["broker_metrics"]),
             )
-            passwords = {**self.accounts["amqp"], ADMINISTRATOR: self.broker.administrator_password}
-            self.broker.definitions = definitions(passwords)
+            self.broker.definitions = self._definitions(
+                {**self.accounts["amqp"], ADMINISTRATOR: self.broker.administrator_password}
+            )
             self._say("  broker: starting")
             self.broker.begin()
         if self.database is not None:
@@ -293,6 +296,40 @@ class Platform:
         if self.broker is not None:
             self.broker.wait_ready()
             self._say(f"  broker: ready on port {self.broker.port}")
+
+    def _definitions(self, passwords: dict[str, str]) -> dict[str, Any]:
+        # In a process of its own: it loads the services, which load eventlet, which this process shall not.
+        program = (
+            "import json, sys; from services.chassis.topology import definitions; "
+            "json.dump(definitions(**json.load(sys.stdin)), sys.stdout)"
+        )
+        asked = json.dumps({"passwords": passwords, "modules": self.modules})
+        result = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program],
+            input=asked,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=self._plain_environment(),
+        )
+        if result.returncode:
+            raise LocalError(
+                f"the broker's exchanges and queues could not be worked out:\n{result.stderr.strip()}"
+            )
+        document: dict[str, Any] = json.loads(result.stdout)
+        return document
+
+    def _plain_environment(self) -> dict[str, str]:
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("AMQP_URI", "MONGODB_URI", "DATA", "ONCE", "VISITS", "PORT_BASE")
+        }
+        paths = [str(ROOT), str(ROOT / "client"), *filter(None, [environment.get("PYTHONPATH")])]
+        for name, value in self.settings.items():
+            if not isinstance(value, dict):
+                environment[name] = str(value)
+        return {**environment, "PYTHONPATH": os.pathsep.join(paths), "EVENTLET_NO_GREENDNS": "yes"}
 
     def _check_external_broker(self) -> None:
         place = self.describe()["amqp"]
@@ -308,9 +345,9 @@ class Platform:
                 connection.connect()
             except (amqp.AMQPError, OSError) as error:
                 raise LocalError(
-                    f"the broker in AMQP_URI refuses the account {user} ({error}): import "
-                    f"the accounts and queues there (rabbitmqctl import_definitions {self.folder}/definitions.json) "
-                    "and start again"
+                    f"the broker in AMQP_URI refuses the account {user} ({error}): import the "
+                    "accounts and queues there (rabbitmqctl import_definitions "
+                    f"{self.folder}/definitions.json) and start again"
                 ) from None
             finally:
                 connection.collect()
@@ -330,17 +367,10 @@ class Platform:
             client.close()
 
     def _environment(self, service: str) -> dict[str, str]:
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in ("AMQP_URI", "MONGODB_URI", "DATA", "ONCE", "VISITS", "PORT_BASE")
-        }
-        paths = [str(ROOT), str(ROOT / "client"), *filter(None, [environment.get("PYTHONPATH")])]
+        environment = self._plain_environment()
         environment.update(
             {
-                "PYTHONPATH": os.pathsep.join(paths),
                 "PYTHONUNBUFFERED": "1",
-                "EVENTLET_NO_GREENDNS": "yes",
                 "SERVICE_NAME": service,
                 "AMQP_URI": self.amqp_uri(service),
                 "MONGODB_URI": self.mongodb_uri(service),
@@ -366,7 +396,7 @@ class Platform:
 
     def _start_services(self) -> None:
         for service in self.services:
-            command = [sys.executable, "-m", "services.chassis.run", f"services.{service}.service"]
+            command = [sys.executable, "-m", "services.chassis.run", self.modules[service]]
             child = Child(
                 service,
                 command,

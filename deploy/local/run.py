@@ -17,6 +17,7 @@ from typing import Any
 
 from deploy.local.platform import Platform
 from deploy.local.process import LocalError, write_atomically
+from services.contracts.errors import DomainError
 
 
 class Ended(Exception):
@@ -110,7 +111,7 @@ def main() -> int:
         return run(once, int(asked) if asked else None)
     except Ended:
         return 1 if once else 0
-    except LocalError as error:
+    except (LocalError, DomainError) as error:
         say(str(error))
         return 1
 

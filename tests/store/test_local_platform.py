@@ -179,6 +179,11 @@ def test_a_broker_keeps_a_durable_message_through_kill_9(tmp_path: Path) -> None
                 "kept", durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"}
             )
             channel.basic_publish_confirm(amqp.Message("kept", delivery_mode=2), routing_key="kept")
+        # The queue's own name is on the disk only about half a second after its declaration.
+        names = list((tmp_path / "data").glob("*/quorum/*/*.dets"))
+        wait_until(
+            lambda: all(b"kept" in file.read_bytes() for file in names), 20, "the queue is written down"
+        )
         node.kill()
         node.start()
         with amqp.Connection(
