@@ -45,7 +45,7 @@ class Live:
             self._closed = True
             self._changed.notify_all()
 
-    def listen(self) -> Iterator[str]:
+    def listen(self) -> Stream:
         """A stream in the form of Server-Sent Events (WHATWG HTML §9.2): the stamp now and after each change.
 
         A comment every 15 s keeps it open and finds out who has gone. It ends by itself after forty of them;
@@ -55,7 +55,7 @@ class Live:
             if self.clients >= self.limit:
                 raise TooManyClients
             self.clients += 1
-        return _Stream(self, self._events())
+        return Stream(self, self._events())
 
     def leave(self) -> None:
         with self._changed:
@@ -80,7 +80,7 @@ class Live:
                 yield f"id: {stamp}\nevent: stamp\ndata: {stamp}\n\n"
 
 
-class _Stream(Iterator[str]):
+class Stream(Iterator[str]):
     """Gives the place back when the server closes it, also when it was never read from."""
 
     def __init__(self, live: Live, events: Iterator[str]) -> None:

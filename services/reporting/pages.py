@@ -34,7 +34,7 @@ _SECURITY = {
 _WORDS = (
     wording.percent, wording.line, wording.points, wording.day_words, wording.moment_words,
     wording.verdict_sentence, wording.shift_words, wording.axis_start, wording.place,
-    wording.span, wording.share_of, wording.rule_name,
+    wording.span, wording.share_of, wording.rule_name, wording.missing_id,
     wording.answer_words, wording.grouped, wording.ticks,
 )  # fmt: skip
 

@@ -83,9 +83,8 @@ def verdict_sentence(satisfaction: Mapping[str, Any] | None) -> str:
     target = line(satisfaction["target"])
     basis = ""
     if satisfaction.get("verdict_day"):
-        basis = (
-            f"（据截至{day_words(satisfaction['verdict_day'])}的 {satisfaction.get('verdict_n', 0)} 份评价）"
-        )
+        day, rested_on = satisfaction["verdict_day"], grouped(satisfaction.get("verdict_n", 0))
+        basis = f"（据截至{day_words(day)}的 {rested_on} 份评价）"
     match satisfaction["verdict"]:
         case "met":
             return f"综合满意度已达到 {target} 的目标{basis}。"
@@ -96,7 +95,7 @@ def verdict_sentence(satisfaction: Mapping[str, Any] | None) -> str:
         return f"评价不足以判定是否达到 {target}：目前比例恰在目标线上，再多评价也未必能判{basis}。"
     if needed == 0:
         return f"现有评价已够判定是否达到 {target}，待当日结束后作出{basis}。"
-    return f"评价不足以判定是否达到 {target}：照目前比例，约需再有 {needed} 份评价{basis}。"
+    return f"评价不足以判定是否达到 {target}：照目前比例，约需再有 {grouped(needed)} 份评价{basis}。"
 
 
 def shift_words(shift: Mapping[str, Any]) -> str:
@@ -154,8 +153,8 @@ def campaign_in_force(campaigns: Iterable[Mapping[str, Any]], day: str | None) -
 
 
 def axis_start(satisfactions: Iterable[Mapping[str, Any] | None]) -> int:
-    """Where the common axis of intervals starts, in percent: a multiple of ten below all, at most 70."""
-    lowest = Decimal(70)
+    """Where the common axis of intervals starts, in percent: a multiple of ten below all, at most 80."""
+    lowest = Decimal(80)
     for one in satisfactions:
         if one and one.get("wilson_low") is not None:
             lowest = min(lowest, Decimal(one["wilson_low"]) * 100)
@@ -184,6 +183,12 @@ def rule_name(figure: str, names: Mapping[str, str]) -> str:
     """The name of the figure a rule forms; ``names``: dimension id → name."""
     kind, _, id_ = figure.partition(":")
     return names.get(id_, id_) if kind == "dimension" else RULES.get(figure, figure)
+
+
+def missing_id(what: str) -> str:
+    """The id to name beside a reason that does not say it: of a visit or an unknown window, else nothing."""
+    kind, _, id_ = what.partition(":")
+    return id_ if kind in ("visit", "window") else ""
 
 
 def answer_words(answer: Mapping[str, Any]) -> str:
