@@ -25,6 +25,7 @@ from services.contracts.shapes import json_schema, reachable
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "contracts"
 EXAMPLE_LINES = 60
+EXAMPLE_SERVICE = "scoring"
 
 
 class Undocumented(LookupError):
@@ -190,7 +191,7 @@ def rpc_text() -> str:
             lines += _call(contract, contract.routing_key, schemas)
     lines += ["## every service", "", *SHARED.splitlines(), ""]
     for name in OPERATIONS:
-        lines += _call(RPCS[f"{SERVICES[0]}.{name}"], f"every service.{name}", schemas)
+        lines += _call(RPCS[f"{EXAMPLE_SERVICE}.{name}"], f"every service.{name}", schemas)
     shapes = _shared(schemas)
     lines += ["## 嵌套结构 / Nested shapes", "", *shapes]
     return "\n".join(lines).rstrip() + "\n"
@@ -213,28 +214,38 @@ In a reply's `error`, `exc_args` is `[message, fields]`; `fields` maps a path (`
 """
 
 SHARED = """\
-每个服务都有的运维调用，以 inspection 为例。
+每个服务都有的运维调用，以 scoring 为例。
 
-What every service answers for operators, shown for inspection.
+What every service answers for operators, shown for scoring.
 """
 
 EVERY_SERVICE = "、".join(f"[{name}](#every-service{name})" for name in OPERATIONS)
 
 CALLING = """\
-命令行 / command line (`AMQP_URI` or a local platform):
+命令行与客户端自己寻找本机平台；另一台机器上的平台由 `AMQP_URI` 指明。读者账户（`reader`）只能查询。
+
+The command line and the client find a local platform by themselves, another by `AMQP_URI`. A reader's account
+may only read.
 
 ```sh
-mingchuang status
 mingchuang --help
+mingchuang score window GJ-01-01 --json
 ```
 
-nameko（读者账户只能查询 / a reader's account may only read):
+```python
+from mingchuang.client import Client
+
+with Client(account="reader", timeout=10) as client:
+    client.scoring.window_score(window="GJ-01-01")
+```
+
+原版 nameko 客户端 / a stock nameko client:
 
 ```python
 from nameko.standalone.rpc import ClusterRpcProxy
 
 with ClusterRpcProxy({"AMQP_URI": "amqp://reader:…@host:5672/"}) as rpc:
-    rpc.scoring.city_score()
+    rpc.scoring.window_score(window="GJ-01-01")
 ```
 """
 
@@ -261,6 +272,7 @@ def _call(contract: RpcContract, title: str, schemas: dict[str, Any]) -> list[st
         "",
         f"kind: `{contract.kind}`; errors: {', '.join(f'`{error}`' for error in contract.errors)}",
         "",
+        *_command(contract),
         *_table("参数 / parameters", json_schema(contract.params, schemas), schemas),
         *_table("答复 / result", json_schema(contract.result, schemas), schemas),
         "例 / example:",
@@ -271,6 +283,11 @@ def _call(contract: RpcContract, title: str, schemas: dict[str, Any]) -> list[st
     if "error" in example:
         lines += ["出错时 / when refused:", "", *_json(example["error"])]
     return lines
+
+
+def _command(contract: RpcContract) -> list[str]:
+    command = words.COMMANDS.get(contract.routing_key) or words.COMMANDS.get(contract.name)
+    return [f"command: `{command}`", ""] if command else []
 
 
 def _table(title: str, reference: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
@@ -300,7 +317,8 @@ def _type_text(field: dict[str, Any]) -> str:
         return "any"
     kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
     if "enum" in field:
-        return " \\| ".join(f"`{value}`" for value in ["null" if v is None else v for v in field["enum"]])
+        choices = ["null" if value is None else value for value in field["enum"]]
+        return " \\| ".join(f"`{value}`" for value in choices) + _default(field)
     text = " or ".join(kinds)
     if field.get("format"):
         text = text.replace("string", field["format"], 1)
@@ -313,7 +331,11 @@ def _type_text(field: dict[str, Any]) -> str:
     ) if least != "" or most != ""]
     if "minItems" in field and "maxItems" not in field:
         bounds = [f"{field['minItems']} or more elements"]
-    return ", ".join([text, *bounds])
+    return ", ".join([text, *bounds]) + _default(field)
+
+
+def _default(field: dict[str, Any]) -> str:
+    return f", default `{json.dumps(field['default'], ensure_ascii=False)}`" if "default" in field else ""
 
 
 def _shared(schemas: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import RAISE, Schema, fields, validate
+from marshmallow import RAISE, Schema, fields, missing, validate
 
 from services.contracts.base import Call, Day, Instant
 from services.contracts.inspection import RatingCall
@@ -85,6 +85,8 @@ def field_schema(owner: str, key: str, field: fields.Field[Any], definitions: Sh
     shape = _bounded(owner, key, field, definitions)
     if field.allow_none:
         shape = _nullable(shape)
+    if not (field.load_default is missing or field.load_default is None or callable(field.load_default)):
+        shape["default"] = field.load_default
     chinese, english = field_words(owner, key)
     text = f"{chinese} / {english}"
     return {"description": text, "allOf": [shape]} if "$ref" in shape else {"description": text, **shape}

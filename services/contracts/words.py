@@ -56,6 +56,28 @@ CALLS: dict[str, str] = {
     "replay_dead_letter": "把一封死信放回它的队列。",
 }
 
+COMMANDS: dict[str, str] = {
+    "inspection.publish_campaign": "mingchuang publish campaigns/changzhou-2007.yaml",
+    "inspection.import_registry": "mingchuang import registry.xlsx",
+    "inspection.record_visit": "mingchuang record visit.json",
+    "inspection.amend_visit": "mingchuang record amended.json",
+    "inspection.void_visit": "mingchuang record voided.json",
+    "inspection.record_ratings": "mingchuang record ratings.json",
+    "inspection.clock": "mingchuang clock",
+    "inspection.advance_clock": "mingchuang advance-clock 2007-03-16T08:00:00+08:00",
+    "scoring.window_score": "mingchuang score window GJ-01-01",
+    "scoring.industry_score": "mingchuang score industry GJ",
+    "scoring.city_score": "mingchuang score",
+    "scoring.explain": "mingchuang explain GJ-01-01",
+    "scoring.verify": "mingchuang verify",
+    "notification.messages": "mingchuang messages --state sent",
+    "notification.resend": "mingchuang resend MESSAGE",
+    "status": "mingchuang status",
+    "dead_letters": "mingchuang dead-letters list",
+    "dead_letter": "mingchuang dead-letters show DEAD_LETTER",
+    "replay_dead_letter": "mingchuang dead-letters replay DEAD_LETTER",
+}
+
 FIELDS: dict[str, tuple[str, str]] = {
     "accepted": ("收下的评价", "ratings accepted"),
     "address": ("地址", "street address"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 import pytest
 import yaml
 from marshmallow import RAISE, Schema, fields, validate
 
+from mingchuang.cli import build_parser
 from services.contracts import documents, golden, shapes, words
 from services.contracts.catalogue import EVENTS, RPCS
 from services.contracts.envelope import decode
@@ -86,6 +88,14 @@ def test_words_that_no_contract_uses_are_not_kept() -> None:
     assert words.EVENTS.keys() == {f"{c.service}.{c.name}" for c in EVENTS.values()}
     assert words.CALLS.keys() <= {c.routing_key for c in RPCS.values()} | {c.name for c in RPCS.values()}
     assert words.SERVICES.keys() == set(documents.SERVICES)
+
+
+def test_every_command_of_the_reference_is_one_the_command_line_knows() -> None:
+    for key, command in words.COMMANDS.items():
+        assert key in RPCS or f"scoring.{key}" in RPCS
+        program, *arguments = shlex.split(command)
+        assert program == "mingchuang"
+        assert build_parser().parse_args(arguments).run is not None
 
 
 def test_a_field_type_that_has_no_json_schema_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
