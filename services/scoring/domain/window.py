@@ -130,7 +130,7 @@ class WindowState:
 class CountedVisits:
     """The visits that count, in the order of facts, each with its quality figures.
 
-    And those left out, with the reason.
+    `left_out` names the others, each with the reason.
     """
 
     visits: tuple[tuple[Visit, QualityOfVisit], ...]

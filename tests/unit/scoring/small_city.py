@@ -1,4 +1,6 @@
-"""Reads hand-worked cases into facts, and an incremental path as small as the rules allow, to hold against the rebuild."""
+"""Reads hand-worked cases into facts; and an incremental path, as small as the rules allow, to compare with
+the rebuild.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ CASES = Path(__file__).parent / "cases"
 
 
 def campaign_document(change: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The small campaign, with a case's changes: version, effective_on, dropped items, item keys, dimension weights."""
+    """The small campaign with a case's changes: version, effective day, items dropped or changed, weights."""
     document: dict[str, Any] = json.loads((CASES / "campaign.json").read_text())
     if change is None:
         return document
@@ -87,7 +89,7 @@ class Case:
 
 
 def read_case(document: Mapping[str, Any]) -> Case:
-    """Defaults: one window W1 of industry bus, campaign version 1, today 31 March 2007, all days before it complete."""
+    """By default one window W1, campaign version 1, 31 March 2007, and the days before it complete."""
     windows = [
         {
             "name": window["code"],

@@ -13,7 +13,7 @@ CASES = all_cases()
 
 
 def flat(document: dict[str, Any]) -> dict[str, Any]:
-    """A published figure with its lists as a case writes them: by id, gaps as item (roll-ups: 'window:item')."""
+    """A published figure with its lists as a case writes them: by id, gaps as 'item' or 'window:item'."""
     axes = {axis["axis"]: axis["gaps"] for axis in document["conformity"]["axes"]}
     named = {axis: [name for gap in gaps for name in gap_names(gap)] for axis, gaps in axes.items()}
     return {

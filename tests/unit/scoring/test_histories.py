@@ -105,7 +105,7 @@ def histories(draw: st.DrawFn) -> list[Visit | Rating]:
 
 days = st.sampled_from([None, date(2007, 3, 1), date(2007, 3, 2), date(2007, 3, 4)])
 todays = st.sampled_from([date(2007, 3, 2), date(2007, 3, 3), date(2007, 3, 4), date(2007, 3, 6)])
-relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def truth(facts: list[Visit | Rating], completed_day: date | None, today: date) -> dict[str, Any]:

@@ -159,9 +159,7 @@ class TestVersions:
             Visit("V1", 1, "W1", datetime(2007, 3, 1), 1)
 
     def test_instants_are_utc_cut_to_milliseconds(self) -> None:
-        assert instant("2007-03-01T09:00:00.999999+08:00") == datetime(
-            2007, 3, 1, 1, 0, 0, 999000, UTC
-        )
+        assert instant("2007-03-01T09:00:00.999999+08:00") == datetime(2007, 3, 1, 1, 0, 0, 999000, UTC)
 
     def test_the_shanghai_day_changes_at_sixteen_hundred_utc(self) -> None:
         assert shanghai_day(instant("2007-03-01T15:59:59.999Z")) == date(2007, 3, 1)
@@ -216,7 +214,7 @@ class TestVerdict:
         assert narrower_high - narrower_low < high - low
 
     def test_wilson_bounds_have_ten_places(self) -> None:
-        # By hand, z² = 3.841458820694124, 81 of 263: the worked example in Newcombe, Statistics in Medicine 17 (1998).
+        # The example of R. G. Newcombe, Statistics in Medicine 17 (1998) 857–872, table I: 81 of 263.
         low, high = wilson_bounds(81, 263)
         assert (f"{low:.4f}", f"{high:.4f}") == ("0.2553", "0.3662")
         assert wilson_bounds(0, 10)[0] == 0
