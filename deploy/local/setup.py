@@ -160,7 +160,7 @@ def environment() -> None:
 
 
 def _can_make_environments() -> bool:
-    probe = [sys.executable, "-c", "import venv, ensurepip"]
+    probe = [sys.executable, "-c", "import venv; from ensurepip import version"]
     return subprocess.run(probe, capture_output=True).returncode == 0
 
 
