@@ -11,8 +11,6 @@ from services.chassis.mongo import StoreProvider
 from services.chassis.service import Service
 from services.contracts import inspection, scoring
 from services.contracts.envelope import Event
-from services.contracts.errors import NotFound
-from services.scoring import metrics
 from services.scoring.store import CITY, Store
 from services.scoring.verification import verify
 
@@ -45,13 +43,6 @@ class ScoringService(Service):
     @duty(every=0.3)
     def refresh(self) -> None:
         self.store.refresh()
-
-    @duty(every=5, lease=False)
-    def show_city(self) -> None:
-        try:
-            metrics.city(self.store.score(CITY, CITY)["figure"])
-        except NotFound:
-            return
 
     @rpc(scoring.window_score)
     def window_score(self, payload: Payload) -> Payload:

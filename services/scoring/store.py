@@ -17,9 +17,10 @@ by the same pass, so a burst of facts does not contend on one document.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from pymongo import ASCENDING, IndexModel, ReplaceOne, UpdateOne
@@ -63,6 +64,18 @@ class Facts:
     days: dict[str, dict[ratings.DayKey, ratings.LevelCounts]]
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A figure to store. ``summary`` and ``explanation`` (computed only where it is announced) are a window's."""
+
+    level: str
+    code: str
+    document: Document
+    industry: str = ""
+    summary: Document | None = None
+    explanation: Callable[[], Document] | None = None
+
+
 class Store:
     def __init__(self, mongo: Mongo) -> None:
         self._mongo = mongo
@@ -79,8 +92,7 @@ class Store:
         self._mongo.collection("voices", [])
         self._mongo.collection("days", [by_window])
         self._mongo.collection("scores", [
-            IndexModel([("level", ASCENDING), ("basis", ASCENDING)]), IndexModel([("dirty", ASCENDING)]),
-            IndexModel([("level", ASCENDING), ("industry", ASCENDING)]),
+            IndexModel([("basis", ASCENDING)]), IndexModel([("dirty", ASCENDING)]), IndexModel([("level", ASCENDING)]),
         ])
 
     # facts in
@@ -191,7 +203,7 @@ class Store:
 
     # figures
 
-    def _reference(self, session: ClientSession) -> Reference | None:
+    def _reference(self, session: ClientSession | None) -> Reference | None:
         """None until a campaign is known. Before the clock was announced it stands at the campaign's opening."""
         campaigns = self._all_campaigns(session)
         if not campaigns:
@@ -204,7 +216,7 @@ class Store:
         versions = ",".join(str(version) for version in sorted(campaigns[name]))
         return Reference(name, campaigns[name], today, completed, f"{name}/{versions}@{today}")
 
-    def _all_campaigns(self, session: ClientSession) -> dict[str, dict[int, Campaign]]:
+    def _all_campaigns(self, session: ClientSession | None) -> dict[str, dict[int, Campaign]]:
         """Campaign id → version → campaign; published versions never change, so each is read once per process."""
         ids = [doc["_id"] for doc in self._db["campaigns"].find({}, {"_id": 1}, session=session)]
         found: dict[str, dict[int, Campaign]] = {}
@@ -240,64 +252,61 @@ class Store:
             return
         facts = self._facts(reference, windows, session)
         held = self._scores("window", windows, session)
+        figures = []
         for code, window in windows.items():
             visits, days = facts.visits.get(code, []), facts.days.get(code, {})
             state = window_state(window, visits, days, reference.campaigns, reference.completed_day, reference.today)
-            explanation = presentation.explanation_document(explain(window, visits, days, reference.campaigns, reference.today))
-            self._keep(
-                held.get(code), "window", code, presentation.window_document(state), reference, traceparent, session,
-                explanation=explanation, industry=window.industry, summary=summary(state).to_document(),
-            )
+            figures.append(Figure(
+                "window", code, presentation.window_document(state), window.industry, summary(state).to_document(),
+                partial(_explanation, window, visits, days, reference),
+            ))
+        self._keep(figures, held, reference, traceparent, session)
 
     def _scores(self, level: str, codes: Iterable[str], session: ClientSession) -> dict[str, Document]:
         found = self._db["scores"].find({"_id": {"$in": [f"{level}/{code}" for code in codes]}}, session=session)
         return {doc["code"]: doc for doc in found}
 
-    def _keep(self, held: Document | None, level: str, code: str, figure: Document, reference: Reference, traceparent: str,
-              session: ClientSession, *, explanation: Document | None = None, **extra: Any) -> None:
-        """Store a figure; announce it if it is another one than before."""
-        changed = held is None or held["figure"] != figure
-        # a closed window's figure may stay while its industry's moves, so a window is rolled up whenever its summary changed
-        version = (held["version"] if held else 0) + changed
-        rolled = changed or (held is not None and held.get("summary") != extra.get("summary"))
-        self._db["scores"].update_one({"_id": f"{level}/{code}"}, {"$set": {
-            "level": level, "code": code, "version": version, "figure": figure, "basis": reference.basis,
-            "dirty": (rolled or bool(held and held["dirty"])) if level == "window" else False, **extra,
-        }}, upsert=True, session=session)
-        if changed:
-            before = held["figure"] if held else None
-            self._mongo.publish(session, self._announce(level, code, version, figure, before, explanation, reference, traceparent))
-
-    def _announce(self, level: str, code: str, version: int, figure: Document, before: Document | None,
-                  explanation: Document | None, reference: Reference, traceparent: str) -> Iterator[Event]:
-        common = {"level": level, "code": code, "version": version, "campaign": reference.campaign}
-        subject, now = f"{level}/{code}", instant_text(real_now())
-        yield new_event(scoring.score_changed, subject=subject, version=version, time=now, traceparent=traceparent,
-                        data={**common, "figure": figure, "explanation": explanation})
-        conforming = figure["conformity"]["conforming"]
-        was = bool(before and before["conformity"]["conforming"])
-        if level == "window" and figure["open"] and conforming != was:
-            gaps = [{"axis": axis["axis"], **gap} for axis in figure["conformity"]["axes"] for gap in axis["gaps"]]
-            yield new_event(scoring.conformity_changed, subject=subject, version=version, time=now, traceparent=traceparent,
-                            data={**common, "conforming": conforming, "gaps": gaps})
-        verdict = figure["satisfaction"]["verdict"]
-        previous = before["satisfaction"]["verdict"] if before else "insufficient"
-        if level == "city" and verdict != previous:
-            yield new_event(scoring.verdict_changed, subject=subject, version=version, time=now, traceparent=traceparent,
-                            data={**common, "verdict": verdict, "previous": previous, "satisfaction": figure["satisfaction"],
-                                  "day": figure["satisfaction"]["verdict_day"]})
+    def _keep(self, figures: Iterable[Figure], held: dict[str, Document], reference: Reference, traceparent: str,
+              session: ClientSession) -> None:
+        """Store figures in one write; announce those that are other ones than before."""
+        writes, events = [], []
+        for figure in figures:
+            before = held.get(figure.code) or {"figure": None, "version": 0, "dirty": False}
+            changed = before["figure"] != figure.document
+            # a window is rolled up whenever the exact part its industry needs changed, be it below two decimals
+            rolled = figure.level == "window" and (before["dirty"] or before.get("summary") != figure.summary)
+            version = before["version"] + changed
+            writes.append(UpdateOne({"_id": f"{figure.level}/{figure.code}"}, {"$set": {
+                "level": figure.level, "code": figure.code, "version": version, "figure": figure.document,
+                "basis": reference.basis, "dirty": rolled, "industry": figure.industry, "summary": figure.summary,
+            }}, upsert=True))
+            if changed:
+                events += _announcements(figure, version, before["figure"], reference, traceparent)
+        if writes:
+            self._db["scores"].bulk_write(writes, ordered=False, session=session)
+        self._mongo.publish(session, events)
 
     def refresh(self) -> None:
         """Bring every figure to the current basis, then the roll-ups of what changed."""
-        while self._mongo.transaction(self._refresh_windows):
+        while self._behind() and self._mongo.transaction(self._refresh_windows):
             pass
         dirty = list(self._db["scores"].find({"dirty": True}, {"version": 1, "industry": 1, "summary": 1}).limit(10_000))
-        self._mongo.transaction(lambda session: self._roll_up({doc["industry"] for doc in dirty}, session))
+        if dirty or self._behind():
+            self._mongo.transaction(lambda session: self._roll_up({doc["industry"] for doc in dirty}, session))
         if dirty:
             self._db["scores"].bulk_write([
                 UpdateOne({"_id": doc["_id"], "version": doc["version"], "summary": doc.get("summary")}, {"$set": {"dirty": False}})
                 for doc in dirty
             ], ordered=False)
+
+    def _behind(self) -> bool:
+        """Whether any figure, or a first one, is still to be brought to the current basis."""
+        reference = self._reference(None)
+        scores = self._db["scores"]
+        return reference is not None and (
+            scores.find_one({"basis": {"$ne": reference.basis}}, {"_id": 1}) is not None
+            or scores.find_one({"_id": f"{CITY}/{CITY}"}, {"_id": 1}) is None
+        )
 
     def _refresh_windows(self, session: ClientSession) -> int:
         reference = self._reference(session)
@@ -321,14 +330,16 @@ class Store:
         if not due and city is not None and city["basis"] == reference.basis:
             return
         summaries = [WindowSummary.from_document(doc["summary"]) for doc in self._db["scores"].find(
-            {"level": "window", "summary": {"$exists": True}}, {"summary": 1}, session=session)]
-        for code in due:
-            state = industry_state(code, names[code], [window for window in summaries if window.industry == code],
-                                   reference.campaigns, reference.completed_day, reference.today)
-            self._keep(held.get(code), "industry", code, presentation.rollup_document(state), reference, "", session)
-        state = city_state(CITY, CITY_NAME, names, summaries, reference.campaigns, reference.completed_day, reference.today,
-                           self._unknown(session))
-        self._keep(city, CITY, CITY, presentation.rollup_document(state), reference, "", session)
+            {"level": "window", "summary": {"$type": "object"}}, {"summary": 1}, session=session)]
+        basis = (reference.campaigns, reference.completed_day, reference.today)
+        figures = [
+            Figure("industry", code, presentation.rollup_document(industry_state(
+                code, names[code], [window for window in summaries if window.industry == code], *basis)))
+            for code in sorted(due)
+        ]
+        state = city_state(CITY, CITY_NAME, names, summaries, *basis, self._unknown(session))
+        figures.append(Figure(CITY, CITY, presentation.rollup_document(state)))
+        self._keep(figures, {**held, CITY: city} if city else held, reference, "", session)
 
     def _unknown(self, session: ClientSession) -> set[str]:
         """Windows that facts name and the registry does not."""
@@ -356,8 +367,8 @@ class Store:
             facts = self._facts(reference, [code], session)
             visits, days = facts.visits.get(code, []), facts.days.get(code, {})
             state = window_state(window, visits, days, reference.campaigns, reference.completed_day, reference.today)
-            found = explain(window, visits, days, reference.campaigns, reference.today)
-            return {"code": code, "figure": presentation.window_document(state), "explanation": presentation.explanation_document(found)}
+            return {"code": code, "figure": presentation.window_document(state),
+                    "explanation": _explanation(window, visits, days, reference)}
 
     # verification
 
@@ -403,6 +414,30 @@ class Store:
             {"day": day, "kind": kind, "count": len(entries), "sha256": hashlib.sha256("".join(sorted(entries)).encode()).hexdigest()}
             for (day, kind), entries in sorted(lines.items())
         ]
+
+
+def _explanation(window: WindowInfo, visits: list[VisitFact], days: dict[ratings.DayKey, ratings.LevelCounts],
+                 reference: Reference) -> Document:
+    return presentation.explanation_document(explain(window, visits, days, reference.campaigns, reference.today))
+
+
+def _announcements(figure: Figure, version: int, before: Document | None, reference: Reference, traceparent: str) -> Iterator[Event]:
+    level, document = figure.level, figure.document
+    common = {"level": level, "code": figure.code, "version": version, "campaign": reference.campaign}
+    announce = partial(new_event, subject=f"{level}/{figure.code}", version=version, time=instant_text(real_now()), traceparent=traceparent)
+    explanation = figure.explanation() if figure.explanation else None
+    yield announce(scoring.score_changed, data={**common, "figure": document, "explanation": explanation})
+    conforming = document["conformity"]["conforming"]
+    was = bool(before and before["conformity"]["conforming"])
+    if level == "window" and document["open"] and conforming != was:
+        gaps = [{"axis": axis["axis"], **gap} for axis in document["conformity"]["axes"] for gap in axis["gaps"]]
+        yield announce(scoring.conformity_changed, data={**common, "conforming": conforming, "gaps": gaps})
+    satisfaction = document["satisfaction"]
+    previous = before["satisfaction"]["verdict"] if before else "insufficient"
+    if level == CITY and satisfaction["verdict"] != previous:
+        yield announce(scoring.verdict_changed, data={
+            **common, "verdict": satisfaction["verdict"], "previous": previous, "satisfaction": satisfaction,
+            "day": satisfaction["verdict_day"]})
 
 
 def _day_of(text: str) -> str:

@@ -195,6 +195,9 @@ def window_state(
     dimensions = dimension_figures(campaign, states, (quality for _, quality in counted.visits))
     facility, quality = axis_figure(dimensions, FACILITY), axis_figure(dimensions, QUALITY)
     counts = total(day_counts.values())
+    settled_days = [
+        day for (_, day), levels in day_counts.items() if any(levels) and completed_day and day <= completed_day
+    ]
     return WindowState(
         window=window,
         campaign=campaign.id,
@@ -203,7 +206,10 @@ def window_state(
         quality=quality,
         dimensions=dimensions,
         phrases=phrase_figures(campaign, states),
-        satisfaction=satisfaction(counts, up_to(day_counts, completed_day), completed_day, campaign),
+        # the day that last moved the verdict, so that a day without a rating leaves the figure as it was
+        satisfaction=satisfaction(
+            counts, up_to(day_counts, completed_day), max(settled_days, default=None), campaign
+        ),
         conformity=window_conformity(campaign, states),
         coverage=_coverage(campaign, counted, states, dimensions),
         missing=(*_without_figure(facility, quality, dimensions, sum(counts)), *counted.left_out),
