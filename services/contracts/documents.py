@@ -24,6 +24,25 @@ from services.contracts.shapes import json_schema, reachable
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "contracts"
+# Who receives what. Contracts import no service: it is written here, and a test holds it against them.
+CONSUMED: dict[str, tuple[str, ...]] = {
+    "scoring": (
+        "inspection.campaign_published.v1",
+        "inspection.windows_registered.v1",
+        "inspection.visit_recorded.v1",
+        "inspection.visit_amended.v1",
+        "inspection.visit_voided.v1",
+        "inspection.ratings_recorded.v1",
+        "inspection.rating_withdrawn.v1",
+        "inspection.clock_advanced.v1",
+    ),
+    "reporting": (
+        "inspection.campaign_published.v1",
+        "inspection.windows_registered.v1",
+        "inspection.clock_advanced.v1",
+        "scoring.score_changed.v1",
+    ),
+}
 EXAMPLE_LINES = 60
 EXAMPLE_SERVICE = "scoring"
 
@@ -117,8 +136,8 @@ def asyncapi() -> dict[str, Any]:
 
 
 def consumers(contract: EventContract) -> list[str]:
-    """Services that receive an event, by the broker's topology; sorted."""
-    return []
+    """Services that receive an event, in the order of SERVICES."""
+    return [service for service in SERVICES if contract.type in CONSUMED.get(service, ())]
 
 
 def _channel(contract: EventContract) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -39,6 +41,27 @@ def test_asyncapi_has_a_channel_a_message_and_a_sender_for_every_event() -> None
     assert document["channels"].keys() == EVENTS.keys() == document["components"]["messages"].keys()
     senders = {name for name, operation in document["operations"].items() if operation["action"] == "send"}
     assert senders == {f"{contract.service}.send.{type_}" for type_, contract in EVENTS.items()}
+
+
+def test_asyncapi_names_the_receivers_that_the_services_entrypoints_make() -> None:
+    # In a process of its own: the services' modules load nameko.
+    code = (
+        "import json; from services.chassis.topology import SERVICES, consumers;"
+        "print(json.dumps({s: [b for _, bound in consumers(s).values() for b in bound] for s in SERVICES}))"
+    )
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, cwd=documents.ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    bound = json.loads(run.stdout.splitlines()[-1])
+    types = {(contract.exchange, contract.routing_key): type_ for type_, contract in EVENTS.items()}
+    entrypoints = {
+        service: {types[exchange, key] for exchange, key in pairs}
+        for service, pairs in bound.items()
+        if pairs
+    }
+    assert entrypoints == {service: set(found) for service, found in documents.CONSUMED.items()}, (
+        "bring CONSUMED in services/contracts/documents.py up to date"
+    )
 
 
 def test_every_reference_in_asyncapi_leads_somewhere() -> None:
