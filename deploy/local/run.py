@@ -19,6 +19,8 @@ from deploy.local.platform import Platform
 from deploy.local.process import LocalError, write_atomically
 from services.contracts.errors import DomainError
 
+STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Ended(Exception):
     """Ctrl-C or SIGTERM: stop in an orderly way."""
@@ -52,7 +54,7 @@ def replay(platform: Platform, *, visits: int | None, once: bool) -> dict[str, A
             say("  the city is there already, its visits and ratings too")
             return dict(kept["result"])
     result: dict[str, Any] = replay_city(
-        platform.file, visits=visits, progress=sys.stderr.isatty() or not once, settle=once
+        platform.file, visits=visits, progress=True, settle=once
     )
     write_atomically(done, json.dumps({"asked": asked, "result": result}))
     return result
@@ -87,8 +89,8 @@ def run(once: bool, visits: int | None) -> int:
             say(addresses(platform) + "\nCtrl-C stops everything.")
             threading.Event().wait()
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        for one in STOPPING_SIGNALS:
+            signal.signal(one, signal.SIG_IGN)
         say("\nStopping")
         platform.stop()
     say(json.dumps(result))
@@ -103,10 +105,13 @@ def main() -> int:
         return 1
 
     def end(number: int, frame: object) -> None:
+        # A second Ctrl-C must not cut short the stopping that the first one began.
+        for one in STOPPING_SIGNALS:
+            signal.signal(one, signal.SIG_IGN)
         raise Ended
 
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
+    for one in STOPPING_SIGNALS:
+        signal.signal(one, end)
     try:
         return run(once, int(asked) if asked else None)
     except Ended:
