@@ -324,6 +324,7 @@ class Store:
             return
         names: dict[str, str] = {doc["_id"]: doc["name"] for doc in self._db["windows"].aggregate(
             [{"$group": {"_id": "$industry", "name": {"$max": "$industry_name"}}}], session=session)}
+        self._db["scores"].delete_many({"level": "industry", "code": {"$nin": list(names)}}, session=session)
         held = self._scores("industry", names, session)
         due = {code for code in names if code in industries or code not in held or held[code]["basis"] != reference.basis}
         city = self._scores(CITY, [CITY], session).get(CITY)
