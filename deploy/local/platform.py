@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import fcntl
 import json
@@ -19,7 +18,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import amqp
 from pymongo import MongoClient
@@ -404,6 +403,8 @@ class Platform:
                 record=self.folder / "processes" / f"{service}.pid.json",
                 environment=self._environment(service),
                 folder=ROOT,
+                # Orphaned, it would wait for a broker and a database that end too; it is made to be killed.
+                orphaned=signal.SIGKILL,
             )
             self._kept[service] = _Kept(child)
         self._ending.clear()
@@ -484,7 +485,7 @@ class Platform:
             "amqp": {
                 "host": broker.hostname if self._amqp_uri else "127.0.0.1",
                 "port": (broker.port or 5672) if self._amqp_uri else self.ports["amqp"],
-                "vhost": (broker.path[1:] or "/") if self._amqp_uri else "/",
+                "vhost": (unquote(broker.path[1:]) or "/") if self._amqp_uri else "/",
                 "private": not self._amqp_uri,
             },
             "mongodb": {
@@ -562,9 +563,8 @@ class Platform:
         _in_parallel([part.stop for part in parts])
         self._kept.clear()
         self._failure = None
-        with contextlib.suppress(FileNotFoundError):
-            self.file.unlink()
         if self._lock is not None:
+            self.file.unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
 

@@ -97,7 +97,7 @@ class Child:
     """One process started from `command`, its output appended to `log`, its identity recorded in `record`.
 
     It leads a session of its own, so that Ctrl-C in a terminal reaches only the parent, which stops its
-    children in the right order. On Linux the kernel sends it SIGTERM when the parent dies.
+    children in the right order. On Linux the kernel sends it `orphaned` when the parent dies.
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class Child:
         record: Path,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        orphaned: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.name = name
         self.command = list(command)
@@ -116,6 +117,7 @@ class Child:
         self.record = record
         self.environment = environment
         self.folder = folder
+        self.orphaned = orphaned
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -141,11 +143,11 @@ class Child:
         end_recorded(self.record)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.record.parent.mkdir(parents=True, exist_ok=True)
-        parent = os.getpid()
+        parent, orphaned = os.getpid(), int(self.orphaned)
 
         def die_with_parent() -> None:
             if _prctl is not None:
-                _prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+                _prctl(PR_SET_PDEATHSIG, orphaned, 0, 0, 0)
                 if os.getppid() != parent:
                     os._exit(1)
 

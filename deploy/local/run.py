@@ -76,8 +76,8 @@ def run(once: bool, visits: int | None) -> int:
     started = time.monotonic()
     say("Starting the platform")
     platform = Platform(say=say)
+    platform.start()
     try:
-        platform.start()
         say(f"  services: ready ({time.monotonic() - started:.0f} s since the start)")
         say("Replaying a city")
         result = replay(platform, visits=visits, once=once)
