@@ -11,7 +11,7 @@ from mingchuang.tables import pairs, table
 Json = dict[str, Any]
 
 VERDICTS = {"met": "达到", "missed": "未达到", "insufficient": "评价不足"}
-AXES = {"norms": "规范", "facilities": "设施", "quality": "质量"}
+AXES = {"norms": "规范", "facilities": "设施", "facility": "设施", "quality": "质量"}
 LEVELS = {"window": "窗口", "industry": "行业", "city": "全市"}
 STATES = {"due": "待发", "sending": "发送中", "sent": "已发", "failed": "失败"}
 SERVICES = {"inspection": "督查", "scoring": "评分", "notification": "通知", "reporting": "通报"}
@@ -33,11 +33,12 @@ def score(answer: Json) -> str:
     """A window's, industry's or the city's figure with its n, definitions, conformity and what is missing."""
     figure = answer["figure"]
     head = f"{LEVELS[answer['level']]} {answer['code']} {figure.get('name') or ''}".strip()
-    parts = [f"{head}（第 {answer['version']} 版，活动方案第 {figure.get('campaign_version')} 版）"]
+    version = f"第 {answer['version']} 版，" if "version" in answer else ""
+    parts = [f"{head}（{version}活动方案第 {figure.get('campaign_version')} 版）"]
     parts.append(pairs([("五个有（设施）", figure.get("facility")), ("五个好（质量）", figure.get("quality")),
                         *_satisfaction(figure.get("satisfaction") or {}), *_extent(figure)]))
     if figure.get("dimensions"):
-        parts.append(table(("项目", "条款轴", "得分", "权重", "有结果的检查项"), [
+        parts.append(table(("项目", "类别", "得分", "权重", "有结果的检查项"), [
             (row["name"], AXES.get(row["axis"], row["axis"]), row["figure"], row["weight"],
              f"{row['items_with_state']}/{row['items']}")
             for row in figure["dimensions"]]))
@@ -101,7 +102,7 @@ def conformity(figure: Json) -> str:
 def explanation(answer: Json) -> str:
     """A window's figure down to each answer, visit, group of ratings and rule."""
     found = answer["explanation"]
-    parts = [score({"level": "window", "version": answer.get("version", "现"), **answer})]
+    parts = [score({"level": "window", **answer})]
     parts.append("作答\n" + table(
         ("检查项", "名称", "条款", "作答", "得分", "合格", "权重", "必查", "否决", "查访", "方案版本",
          "规则"),
@@ -166,12 +167,11 @@ def messages(answer: Json) -> str:
     """The mails, newest first, under how many there are in each state."""
     counts = "，".join(
         f"{STATES.get(state, state)} {count}" for state, count in answer["counts"].items())
-    rows = [(row.get("id") or row.get("message"), STATES.get(row.get("state", ""), row.get("state")),
-             row.get("recipient") or row.get("to"), row.get("subject"),
-             row.get("sent_at") or row.get("at") or row.get("created_at"),
-             row.get("error") or row.get("last_error"))
+    rows = [(row["id"], STATES.get(row["state"], row["state"]), row["recipient"], row["subject"],
+             row["tries"], row["sent_at"] or row["created_at"], row["last_words"])
             for row in answer["messages"]]
-    text = f"邮件：{counts or '无'}\n\n" + table(("编号", "状态", "收件人", "主题", "时刻", "失败原因"), rows)
+    text = f"邮件：{counts or '无'}\n\n" + table(
+        ("编号", "状态", "收件人", "主题", "次数", "时刻", "邮件服务器的答复"), rows)
     if answer.get("next"):
         text += f"\n\n还有更早的：--after {answer['next']}"
     return text

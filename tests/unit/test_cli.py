@@ -80,7 +80,8 @@ def test_a_score_shows_its_n_definitions_verdict_gaps_and_what_is_missing() -> N
     text = views.score(WINDOW)
     for words in ("窗口 GJ-01 公交窗口01（第 7 版，活动方案第 1 版）", "87.35", "前三级，通行口径）  97.00%",
                   "85.00%", "93.61000000% – 98.62000000%", "95% / 85%", "257",
-                  "评价不足（2007-03-01 判定，n = 180）", "达标：否；差距 1 处", "F-ENV-1", "四.1", "quality：尚无查访"):
+                  "评价不足（2007-03-01 判定，n = 180）", "达标：否；差距 1 处", "F-ENV-1", "四.1",
+                  "quality：尚无查访"):
         assert words in text, text
 
 
