@@ -159,7 +159,7 @@ def imported(answer: Json) -> str:
     counts = [(name, answer.get(key)) for key, name in (
         ("industries", "行业"), ("units", "单位"), ("windows", "窗口"), ("supervisors", "督察员"),
         ("changed_windows", "新增或变更的窗口"))]
-    head = "已导入" if answer["imported"] else "名录与上次相同，没有变更"
+    head = "已导入" if answer.get("changed_windows") else "已导入；窗口与上次相同，没有变更"
     return head + "\n" + pairs([(name, count) for name, count in counts if count is not None])
 
 
