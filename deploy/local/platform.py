@@ -384,7 +384,7 @@ class Platform:
             environment["PAGES_ADDRESS"] = f"127.0.0.1:{self.ports['pages']}"
         if service == "notification":
             environment["SMTP_URI"] = f"smtp://127.0.0.1:{self.ports['smtp']}"
-            environment["MAIL_FROM"] = os.environ.get("MAIL_FROM") or "明窗 <mingchuang@example.org>"
+            environment["MAIL_FROM"] = os.environ.get("MAIL_FROM") or "mingchuang@example.org"
         for name, value in self.settings.items():
             if isinstance(value, dict):
                 if name == service:
