@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-HEARTBEAT_SECONDS = 15.0
-LIFETIME_HEARTBEATS = 40
+HEARTBEAT_SECONDS = 5.0
+LIFETIME_HEARTBEATS = 120
 RETRY_MILLISECONDS = 1000
 MAX_CLIENTS = 500
 
@@ -48,7 +48,7 @@ class Live:
     def listen(self) -> Stream:
         """A stream in the form of Server-Sent Events (WHATWG HTML §9.2): the stamp now and after each change.
 
-        A comment every 15 s keeps it open and finds out who has gone. It ends by itself after forty of them;
+        A comment every 5 s keeps it open and finds out who has gone. It ends by itself after 120 of them;
         browsers come back. Raises TooManyClients.
         """
         with self._changed:
