@@ -41,11 +41,15 @@ class Unroutable(PublishFailed):
 def connect(uri: str, name: str) -> Connection:
     """An open connection with heartbeats."""
     connection = Connection(
-        uri, heartbeat=HEARTBEAT, connect_timeout=CONNECT_TIMEOUT,
+        uri,
+        heartbeat=HEARTBEAT,
+        connect_timeout=CONNECT_TIMEOUT,
         transport_options={"client_properties": {"connection_name": name}, "confirm_publish": False},
     )
     # a peer that accepts and then stays silent would hold the handshake for ever
-    with eventlet.Timeout(CONNECT_TIMEOUT * 3, ConnectionError(f"{name}: no AMQP handshake within {CONNECT_TIMEOUT * 3} s")):
+    with eventlet.Timeout(
+        CONNECT_TIMEOUT * 3, ConnectionError(f"{name}: no AMQP handshake within {CONNECT_TIMEOUT * 3} s")
+    ):
         connection.connect()
     return connection
 
@@ -55,7 +59,7 @@ def discard(connection: Connection | None) -> None:
     if connection is None:
         return
     try:
-        transport = connection._connection.transport  # kombu has no public way to the socket
+        transport: Any = getattr(connection._connection, "transport", None)  # kombu has no public way to the socket
         transport.sock.shutdown(socket.SHUT_RDWR)
     except (AttributeError, OSError):
         pass
@@ -88,8 +92,17 @@ class Consumer:
     must settle every delivery itself (``ack``). With ``workers`` > 1 batches are handled side by side.
     """
 
-    def __init__(self, uri: str, queue: str, handle: Callable[[list[Delivery]], None], *, prefetch: int, batch: int,
-                 workers: int = 1, spawn: Callable[..., Any] = eventlet.spawn) -> None:
+    def __init__(
+        self,
+        uri: str,
+        queue: str,
+        handle: Callable[[list[Delivery]], None],
+        *,
+        prefetch: int,
+        batch: int,
+        workers: int = 1,
+        spawn: Callable[..., Any] = eventlet.spawn,
+    ) -> None:
         self.uri, self.queue, self.handle = uri, queue, handle
         self.prefetch, self.batch, self.workers, self.spawn = prefetch, batch, workers, spawn
         self.buffer: LightQueue = LightQueue()
@@ -135,8 +148,13 @@ class Consumer:
                 self._session()
                 attempt = 0
             except AmqpNotFound as error:
-                log("queue_missing", level="error", queue=self.queue, error=str(error),
-                    do="import the broker's definitions (deploy/rabbitmq)")
+                log(
+                    "queue_missing",
+                    level="error",
+                    queue=self.queue,
+                    error=str(error),
+                    do="import the broker's definitions (deploy/rabbitmq)",
+                )
             except Exception as error:  # any failure of the link means: connect again
                 if not self.stopping:
                     log("consumer_disconnected", level="warning", queue=self.queue, error=repr(error))
@@ -178,10 +196,16 @@ class Consumer:
         body = message.body
         self.in_hand += 1
         QUEUE_IN_HAND.labels(self.queue).set(self.in_hand)
-        self.buffer.put(Delivery(
-            body=body.encode() if isinstance(body, str) else bytes(body), properties=message.properties,
-            routing_key=info["routing_key"], exchange=info["exchange"], tag=info["delivery_tag"], channel=message.channel,
-        ))
+        self.buffer.put(
+            Delivery(
+                body=body.encode() if isinstance(body, str) else bytes(body),
+                properties=message.properties,
+                routing_key=info["routing_key"],
+                exchange=info["exchange"],
+                tag=info["delivery_tag"],
+                channel=message.channel,
+            )
+        )
 
     def _work(self) -> None:
         while not (self.stopping and self.in_hand == 0):
@@ -247,13 +271,17 @@ class Publisher:
             return set()
         with self._lock:
             try:
-                with eventlet.Timeout(self.timeout, PublishTimeout(f"{self.name}: no confirm within {self.timeout} s")):
+                with eventlet.Timeout(
+                    self.timeout, PublishTimeout(f"{self.name}: no confirm within {self.timeout} s")
+                ):
                     return self._publish(messages)
             except PublishTimeout:
                 PUBLISH_FAILURES.labels("timeout").inc()
                 self._discard()
                 raise
-            except Exception as error:  # the link's own errors are many; after any of them it is not used again
+            except (
+                Exception
+            ) as error:  # the link's own errors are many; after any of them it is not used again
                 PUBLISH_FAILURES.labels("connection").inc()
                 self._discard()
                 raise PublishFailed(f"{self.name}: {error!r}") from error
@@ -269,7 +297,9 @@ class Publisher:
             try:
                 with eventlet.Timeout(self.timeout, PublishTimeout("the broker does not answer")):
                     channel = self._open()
-                    return {queue: channel.queue_declare(queue, passive=True).message_count for queue in queues}
+                    return {
+                        queue: channel.queue_declare(queue, passive=True).message_count for queue in queues
+                    }
             except Exception as error:  # a channel error closes the channel: start afresh
                 self._discard()
                 raise PublishFailed(f"{self.name}: {error!r}") from error
@@ -298,9 +328,17 @@ class Publisher:
             self._published += 1
             self._pending[self._published] = message.id
             channel._basic_publish(
-                AmqpMessage(message.body, content_type=message.content_type, delivery_mode=2, message_id=message.id,
-                            type=message.type, application_headers=message.headers),
-                exchange=message.exchange, routing_key=message.routing_key, mandatory=True,
+                AmqpMessage(
+                    message.body,
+                    content_type=message.content_type,
+                    delivery_mode=2,
+                    message_id=message.id,
+                    type=message.type,
+                    application_headers=message.headers,
+                ),
+                exchange=message.exchange,
+                routing_key=message.routing_key,
+                mandatory=True,
             )
         while self._pending:
             self._drain(self.timeout)
@@ -339,8 +377,14 @@ class Publisher:
         self._refused.update(self._settle(tag, multiple))
 
     def _came_back(self, error: Any, exchange: str, routing_key: str, message: Any) -> None:
-        log("unroutable", level="error", exchange=exchange, routing_key=routing_key, reason=str(error),
-            do="import the broker's definitions (deploy/rabbitmq)")
+        log(
+            "unroutable",
+            level="error",
+            exchange=exchange,
+            routing_key=routing_key,
+            reason=str(error),
+            do="import the broker's definitions (deploy/rabbitmq)",
+        )
         self._returned.add(message.properties.get("message_id", ""))
 
     def _discard(self) -> None:

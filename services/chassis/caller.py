@@ -89,7 +89,10 @@ class Caller:
         self._last_loss = ""
 
     def call(
-        self, routing_key: str, payload: dict[str, Any] | None = None, timeout: float | None = None,
+        self,
+        routing_key: str,
+        payload: dict[str, Any] | None = None,
+        timeout: float | None = None,
         traceparent: str | None = None,
     ) -> dict[str, Any]:
         """The result of one call. ``timeout``: seconds in all, reconnecting included."""
@@ -101,8 +104,12 @@ class Caller:
             self._pending.pop(request.correlation_id, None)
 
     def call_many(
-        self, calls: Iterable[tuple[str, dict[str, Any]]], *, window: int = WINDOW,
-        timeout: float | None = None, traceparent: str | None = None,
+        self,
+        calls: Iterable[tuple[str, dict[str, Any]]],
+        *,
+        window: int = WINDOW,
+        timeout: float | None = None,
+        traceparent: str | None = None,
     ) -> Iterator[dict[str, Any] | DomainError]:
         """Answers in the order of ``calls``, at most ``window`` calls in flight.
 
@@ -138,11 +145,15 @@ class Caller:
         self.close()
 
     def _register(
-        self, routing_key: str, payload: dict[str, Any] | None, timeout: float | None,
+        self,
+        routing_key: str,
+        payload: dict[str, Any] | None,
+        timeout: float | None,
         traceparent: str | None,
     ) -> _Request:
         request = _Request(
-            routing_key, payload or {}, timeout or self.timeout, traceparent or child_of(current()))
+            routing_key, payload or {}, timeout or self.timeout, traceparent or child_of(current())
+        )
         self._pending[request.correlation_id] = request
         return request
 
@@ -217,7 +228,8 @@ class Caller:
         )
         with self._amqp.transport.having_timeout(remaining):
             self._channel.basic_publish(
-                message, exchange=RPC_EXCHANGE, routing_key=request.routing_key, mandatory=True)
+                message, exchange=RPC_EXCHANGE, routing_key=request.routing_key, mandatory=True
+            )
         request.published_on = self._connections
 
     def _read(self, seconds: float) -> None:
@@ -250,13 +262,17 @@ class Caller:
         if request is not None and request.outcome is None:
             service = routing_key.split(".")[0]
             request.outcome = NotReady(
-                f"{service} 服务未启动，调用 {routing_key} 无人接收 / no service takes this call yet.")
+                f"{service} 服务未启动，调用 {routing_key} 无人接收 / no service takes this call yet."
+            )
 
     def _refuse(self, error: ChannelError, awaited: _Request, flying: Iterable[_Request]) -> None:
         """The broker closed the channel: the refused call ends so; the others will be published again."""
         topic = _REFUSED_TOPIC.search(str(error))
-        refused = [request for request in flying
-                   if topic and request.routing_key == topic[1] and request.outcome is None] or [awaited]
+        refused = [
+            request
+            for request in flying
+            if topic and request.routing_key == topic[1] and request.outcome is None
+        ] or [awaited]
         for request in refused:
             request.outcome = self._refusal(error, request.routing_key)
 
@@ -266,25 +282,29 @@ class Caller:
             return NotAllowed(
                 f"账号 {self.account} 无权调用 {routing_key}："
                 f"缺少对交换机 {RPC_EXCHANGE} 主题 {routing_key} 的写权限"
-                f" / the broker refuses the call: {text}")
+                f" / the broker refuses the call: {text}"
+            )
         if isinstance(error, amqp.PreconditionFailed) and "user_id" in text:
             return NotAllowed(
-                f"消息所称的账号不是连接的账号 {self.account}"
-                f" / the broker refuses a forged user_id: {text}")
+                f"消息所称的账号不是连接的账号 {self.account} / the broker refuses a forged user_id: {text}"
+            )
         if isinstance(error, amqp.NotFound):
             return NotReady(
                 f"平台未启动，调用 {routing_key} 的交换机 {RPC_EXCHANGE} 不存在"
-                f" / no service has started: {text}")
+                f" / no service has started: {text}"
+            )
         return NotReady(f"消息代理拒收 {routing_key} / the broker refused the call: {text}")
 
     def _timed_out(self, request: _Request) -> NotReady:
         if request.published_on is None or self._last_loss:
             return NotReady(
                 f"调用 {request.routing_key} 未成：{request.seconds:g} 秒内连不上消息代理 {self.address}"
-                f" / cannot reach the broker: {self._last_loss or 'no connection'}")
+                f" / cannot reach the broker: {self._last_loss or 'no connection'}"
+            )
         return NotReady(
             f"调用 {request.routing_key} 超时：{request.seconds:g} 秒内没有回答，可用同一编号再试"
-            f" / no answer in {request.seconds:g} s; the same call may be repeated.")
+            f" / no answer in {request.seconds:g} s; the same call may be repeated."
+        )
 
     def _drop(self, *, gracefully: bool = False) -> None:
         connection, self._amqp, self._channel = self._amqp, None, None

@@ -29,7 +29,11 @@ class DeadLetters(DependencyProvider):
         self.letters = mongo_module.shared().db["dead_letters"]
         self.replay_exchange = retry_exchange(config.retry_delays[0])
         self.consumer = Consumer(
-            config.amqp_uri, dead_letter_queue(self.container.service_name), self._store, prefetch=50, batch=50,
+            config.amqp_uri,
+            dead_letter_queue(self.container.service_name),
+            self._store,
+            prefetch=50,
+            batch=50,
             spawn=self.container.spawn_managed_thread,
         )
 
@@ -50,7 +54,9 @@ class DeadLetters(DependencyProvider):
             document = _document(delivery)
             while True:
                 try:
-                    written = self.letters.update_one({"_id": document["_id"]}, {"$setOnInsert": document}, upsert=True)
+                    written = self.letters.update_one(
+                        {"_id": document["_id"]}, {"$setOnInsert": document}, upsert=True
+                    )
                     break
                 except PyMongoError as error:
                     log("dead_letter_waits", level="warning", error=repr(error))
@@ -78,10 +84,17 @@ class DeadLetters(DependencyProvider):
     def replay(self, letter: str) -> dict[str, Any]:
         """Put it back on the queue it came from. Raises NotFound, PublishFailed."""
         doc = self._get(letter)
-        publisher().publish_one(Outgoing(
-            id=f"replay-{doc['_id']}", exchange=self.replay_exchange, routing_key=doc["queue"], body=bytes(doc["body"]),
-            content_type=doc["content_type"], type=doc["type"], headers={"original-routing-key": doc["routing_key"]},
-        ))
+        publisher().publish_one(
+            Outgoing(
+                id=f"replay-{doc['_id']}",
+                exchange=self.replay_exchange,
+                routing_key=doc["queue"],
+                body=bytes(doc["body"]),
+                content_type=doc["content_type"],
+                type=doc["type"],
+                headers={"original-routing-key": doc["routing_key"]},
+            )
+        )
         self.letters.update_one({"_id": letter}, {"$set": {"state": "replayed", "replayed_at": real_now()}})
         DEAD_LETTERS_WAITING.set(self.waiting())
         return self.show(letter)

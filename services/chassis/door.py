@@ -38,7 +38,12 @@ class Door(SharedExtension, ProviderCollector):
     def setup(self) -> None:
         name = self.container.service_name
         self.consumer = Consumer(
-            settings().amqp_uri, rpc_queue(name), self._handle, prefetch=WORKERS * 2, batch=1, workers=WORKERS,
+            settings().amqp_uri,
+            rpc_queue(name),
+            self._handle,
+            prefetch=WORKERS * 2,
+            batch=1,
+            workers=WORKERS,
             spawn=self.container.spawn_managed_thread,
         )
         self.started = False
@@ -75,10 +80,14 @@ class Door(SharedExtension, ProviderCollector):
     def _call(self, delivery: Delivery) -> Any:
         entrypoint = self.methods.get(delivery.routing_key)
         if entrypoint is None:
-            raise NotFound(f"没有这个调用 / no such call: {delivery.routing_key}; known: {', '.join(sorted(self.methods))}")
+            raise NotFound(
+                f"没有这个调用 / no such call: {delivery.routing_key}; known: {', '.join(sorted(self.methods))}"
+            )
         contract, caller = entrypoint.contract, _caller(delivery)
         if contract.kind == "order" and not caller:
-            raise NotAllowed(f"{contract.routing_key} 需要经 RabbitMQ 验证的 user_id / set the message's user_id to the account's name")
+            raise NotAllowed(
+                f"{contract.routing_key} 需要经 RabbitMQ 验证的 user_id / set the message's user_id to the account's name"
+            )
         payload = contract.load(_parameters(delivery))
         done = Signal()
 
@@ -93,10 +102,21 @@ class Door(SharedExtension, ProviderCollector):
             return result
         if isinstance(error, DomainError):
             raise error
-        log("rpc_failed", level="error", call=delivery.routing_key, error=repr(error),
-            exc_info=(type(error), error, error.__traceback__))
-        what = "数据库或消息代理暂不可用 / the database or the broker is away" if isinstance(error, PyMongoError | PublishFailed) else "内部错误 / internal error"
-        raise NotReady(f"{what}; 请稍后重试同一调用 / repeat the same call later (trace {trace.trace_id(trace.current())})")
+        log(
+            "rpc_failed",
+            level="error",
+            call=delivery.routing_key,
+            error=repr(error),
+            exc_info=(type(error), error, error.__traceback__),
+        )
+        what = (
+            "数据库或消息代理暂不可用 / the database or the broker is away"
+            if isinstance(error, PyMongoError | PublishFailed)
+            else "内部错误 / internal error"
+        )
+        raise NotReady(
+            f"{what}; 请稍后重试同一调用 / repeat the same call later (trace {trace.trace_id(trace.current())})"
+        )
 
     def _reply(self, delivery: Delivery, answer: bytes) -> None:
         reply_to = str(delivery.properties.get("reply_to", ""))
@@ -105,11 +125,18 @@ class Door(SharedExtension, ProviderCollector):
             return
         try:
             delivery.channel._basic_publish(
-                AmqpMessage(answer, content_type="application/json", content_encoding="utf-8",
-                            correlation_id=delivery.properties.get("correlation_id", "")),
-                exchange="" if direct else RPC_EXCHANGE, routing_key=reply_to,
+                AmqpMessage(
+                    answer,
+                    content_type="application/json",
+                    content_encoding="utf-8",
+                    correlation_id=delivery.properties.get("correlation_id", ""),
+                ),
+                exchange="" if direct else RPC_EXCHANGE,
+                routing_key=reply_to,
             )
-        except Exception as error:  # the link broke: the call comes again, and the same call has the same answer
+        except (
+            Exception
+        ) as error:  # the link broke: the call comes again, and the same call has the same answer
             log("reply_failed", level="warning", call=delivery.routing_key, error=repr(error))
 
 
@@ -120,17 +147,22 @@ def _caller(delivery: Delivery) -> str:
 def _parameters(delivery: Delivery) -> Any:
     if len(delivery.body) > MAX_BODY:
         raise InvalidPayload(
-            f"请求太大 / the call is too large: {len(delivery.body)} bytes, at most {MAX_BODY}", {"body": ["too large"]}
+            f"请求太大 / the call is too large: {len(delivery.body)} bytes, at most {MAX_BODY}",
+            {"body": ["too large"]},
         )
     content_type = delivery.properties.get("content_type", "")
     if content_type != "application/json":
-        raise InvalidPayload("content type must be application/json", {"content_type": [f"got {content_type!r}"]})
+        raise InvalidPayload(
+            "content type must be application/json", {"content_type": [f"got {content_type!r}"]}
+        )
     try:
         body = orjson.loads(delivery.body)
     except orjson.JSONDecodeError as error:
         raise InvalidPayload(f"请求不是 JSON / not JSON: {error}", {"body": ["not JSON"]}) from error
     if not isinstance(body, dict) or body.get("args") or not isinstance(body.get("kwargs", {}), dict):
-        raise InvalidPayload('body must be {"args": [], "kwargs": {…}}: parameters by name', {"body": ["not nameko's form"]})
+        raise InvalidPayload(
+            'body must be {"args": [], "kwargs": {…}}: parameters by name', {"body": ["not nameko's form"]}
+        )
     return body.get("kwargs", {})
 
 

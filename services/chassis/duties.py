@@ -73,7 +73,13 @@ class Duty(Entrypoint):
         self.container.spawn_worker(self, (), {}, context_data=context, handle_result=finished)
         error = done.wait()
         if error is not None:
-            log("duty_failed", level="error", duty=self.name, error=repr(error), exc_info=(type(error), error, error.__traceback__))
+            log(
+                "duty_failed",
+                level="error",
+                duty=self.name,
+                error=repr(error),
+                exc_info=(type(error), error, error.__traceback__),
+            )
         DUTY_SECONDS.labels(self.name, "failed" if error else "done").observe(time.monotonic() - started)
 
 

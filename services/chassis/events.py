@@ -41,7 +41,9 @@ def is_outage(error: BaseException) -> bool:
     """Whether the database or the broker is away, so that trying another event would fail the same way."""
     if isinstance(error, PublishFailed | ConnectionFailure):
         return True
-    return isinstance(error, PyMongoError) and (error.timeout or error.has_error_label("TransientTransactionError"))
+    return isinstance(error, PyMongoError) and (
+        error.timeout or error.has_error_label("TransientTransactionError")
+    )
 
 
 _publishers: dict[str, Publisher] = {}
@@ -51,29 +53,46 @@ def publisher() -> Publisher:
     """The process's publisher of retries and dead letters."""
     config = settings()
     if config.service_name not in _publishers:
-        _publishers[config.service_name] = Publisher(config.amqp_uri, f"{config.service_name} retries", config.publish_timeout)
+        _publishers[config.service_name] = Publisher(
+            config.amqp_uri, f"{config.service_name} retries", config.publish_timeout
+        )
     return _publishers[config.service_name]
 
 
 def dead_letter(service: str, queue: str, delivery: Delivery, error: BaseException, attempts: int) -> None:
     """Hand a message with its cause to the service's dead-letter queue. Raises PublishFailed."""
     fields = error.fields if isinstance(error, DomainError) else {}
-    publisher().publish_one(Outgoing(
-        id=str(uuid.uuid4()), exchange=DEAD_LETTER_EXCHANGE, routing_key=service, body=delivery.body,
-        content_type=delivery.properties.get("content_type", ""), type=delivery.properties.get("type", ""),
-        headers={
-            "queue": queue, "cause": type(error).__name__, "error": str(error)[:2000], "attempts": attempts,
-            "original-routing-key": delivery.headers.get("original-routing-key", delivery.routing_key),
-            "fields": {path: "; ".join(why)[:300] for path, why in list(fields.items())[:30]},
-        },
-    ))
+    publisher().publish_one(
+        Outgoing(
+            id=str(uuid.uuid4()),
+            exchange=DEAD_LETTER_EXCHANGE,
+            routing_key=service,
+            body=delivery.body,
+            content_type=delivery.properties.get("content_type", ""),
+            type=delivery.properties.get("type", ""),
+            headers={
+                "queue": queue,
+                "cause": type(error).__name__,
+                "error": str(error)[:2000],
+                "attempts": attempts,
+                "original-routing-key": delivery.headers.get("original-routing-key", delivery.routing_key),
+                "fields": {path: "; ".join(why)[:300] for path, why in list(fields.items())[:30]},
+            },
+        )
+    )
 
 
 class EventEntrypoint(Entrypoint):
     """One queue of a service; ``contracts`` are what it is bound to and accepts."""
 
-    def __init__(self, *contracts: EventContract, queue: str | None = None, batch: int = 1, single: bool = True,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *contracts: EventContract,
+        queue: str | None = None,
+        batch: int = 1,
+        single: bool = True,
+        **kwargs: Any,
+    ) -> None:
         self.contracts = contracts
         self.queue = queue
         self.batch = batch
@@ -90,7 +109,11 @@ class EventEntrypoint(Entrypoint):
         self.known = {contract.type: contract for contract in self.contracts}
         self.delays = config.retry_delays
         self.consumer = Consumer(
-            config.amqp_uri, self.name, self.handle, prefetch=self.batch * PREFETCH_BATCHES, batch=self.batch,
+            config.amqp_uri,
+            self.name,
+            self.handle,
+            prefetch=self.batch * PREFETCH_BATCHES,
+            batch=self.batch,
             spawn=self.container.spawn_managed_thread,
         )
 
@@ -143,7 +166,7 @@ class EventEntrypoint(Entrypoint):
             self._apply(pairs[middle:])
         elif isinstance(error, InvalidPayload):
             self._dead(pairs[0][0], error)
-        else:
+        elif error is not None:
             self._retry(pairs[0][0], error)
 
     def _call(self, events: list[Event]) -> BaseException | None:
@@ -155,7 +178,9 @@ class EventEntrypoint(Entrypoint):
             done.send(exc_info[1] if exc_info else None)
             return result, exc_info
 
-        self.container.spawn_worker(self, (events[0] if self.single else events,), {}, context_data=context, handle_result=finished)
+        self.container.spawn_worker(
+            self, (events[0] if self.single else events,), {}, context_data=context, handle_result=finished
+        )
         outcome: BaseException | None = done.wait()
         return outcome
 
@@ -177,15 +202,26 @@ class EventEntrypoint(Entrypoint):
         if attempt >= len(self.delays):
             self._dead(delivery, error, attempt + 1)
             return
-        log("event_retried", level="warning", queue=self.name, attempt=attempt + 1, error=repr(error),
-            exc_info=(type(error), error, error.__traceback__))
+        log(
+            "event_retried",
+            level="warning",
+            queue=self.name,
+            attempt=attempt + 1,
+            error=repr(error),
+            exc_info=(type(error), error, error.__traceback__),
+        )
         EVENTS_HANDLED.labels(self.name, "retried").inc()
         headers = {key: value for key, value in delivery.headers.items() if key != "x-death"}
         headers.setdefault("original-routing-key", delivery.routing_key)
         headers["attempt"] = attempt + 1
         message = Outgoing(
-            id=str(uuid.uuid4()), exchange=retry_exchange(self.delays[attempt]), routing_key=self.name, body=delivery.body,
-            content_type=delivery.properties.get("content_type", ""), type=delivery.properties.get("type", ""), headers=headers,
+            id=str(uuid.uuid4()),
+            exchange=retry_exchange(self.delays[attempt]),
+            routing_key=self.name,
+            body=delivery.body,
+            content_type=delivery.properties.get("content_type", ""),
+            type=delivery.properties.get("type", ""),
+            headers=headers,
         )
         self._surely(delivery, lambda: publisher().publish_one(message))
 

@@ -54,14 +54,23 @@ class Mongo:
     def connect(cls, uri: str, database: str, owner: str) -> Mongo:
         """A connection; errors of reaching the server show at the first use, within 20 s."""
         client: MongoClient[Document] = MongoClient(
-            uri, timeoutMS=TIMEOUT_MS, serverSelectionTimeoutMS=10_000, connectTimeoutMS=5_000, retryWrites=True,
-            appname=f"mingchuang-{owner}"[:100], tz_aware=True, maxPoolSize=50,
+            uri,
+            timeoutMS=TIMEOUT_MS,
+            serverSelectionTimeoutMS=10_000,
+            connectTimeoutMS=5_000,
+            retryWrites=True,
+            appname=f"mingchuang-{owner}"[:100],
+            tz_aware=True,
+            maxPoolSize=50,
         )
         return cls(client, database, owner)
 
     def ensure_indexes(self) -> None:
         """The chassis's own collections and indexes; harmless when repeated."""
-        self.collection("outbox", [IndexModel([("owner", ASCENDING), ("order", ASCENDING)]), IndexModel([("order", ASCENDING)])])
+        self.collection(
+            "outbox",
+            [IndexModel([("owner", ASCENDING), ("order", ASCENDING)]), IndexModel([("order", ASCENDING)])],
+        )
         self.collection("ledger", [IndexModel([("at", ASCENDING)], expireAfterSeconds=LEDGER_DAYS * 86400)])
         self.collection("leases", [])
         self.collection("clock", [])
@@ -88,7 +97,9 @@ class Mongo:
             try:
                 with self.client.start_session() as session:
                     result = session.with_transaction(
-                        work, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority", j=True)
+                        work,
+                        read_concern=ReadConcern("snapshot"),
+                        write_concern=WriteConcern("majority", j=True),
                     )
                 self.on_commit()
                 return result
@@ -109,15 +120,17 @@ class Mongo:
         writes = [
             UpdateOne(
                 {"_id": event.id},
-                {"$set": {
-                    "exchange": f"{event.type.split('.')[0]}.events",
-                    "routing_key": event.type.split(".", 1)[1],
-                    "type": event.type,
-                    "body": encode(_traced(event)),
-                    "owner": self.owner,
-                    "order": ObjectId(),
-                    "at": now,
-                }},
+                {
+                    "$set": {
+                        "exchange": f"{event.type.split('.')[0]}.events",
+                        "routing_key": event.type.split(".", 1)[1],
+                        "type": event.type,
+                        "body": encode(_traced(event)),
+                        "owner": self.owner,
+                        "order": ObjectId(),
+                        "at": now,
+                    }
+                },
                 upsert=True,
             )
             for event in events
@@ -131,7 +144,10 @@ class Mongo:
         ``by`` keeps apart two handlers of one service that apply the same event.
         """
         unique = {f"{by}:{event.id}" if by else event.id: event for event in reversed(events)}
-        known = {doc["_id"] for doc in self.db["ledger"].find({"_id": {"$in": list(unique)}}, {"_id": 1}, session=session)}
+        known = {
+            doc["_id"]
+            for doc in self.db["ledger"].find({"_id": {"$in": list(unique)}}, {"_id": 1}, session=session)
+        }
         fresh = {key: event for key, event in reversed(unique.items()) if key not in known}
         if fresh:
             now = real_now()
@@ -159,8 +175,16 @@ class Mongo:
 def _traced(event: Event) -> Event:
     if event.traceparent or not trace.current():
         return event
-    return Event(event.id, event.type, event.source, event.subject, event.time, event.version, event.data,
-                 trace.child_of(trace.current()))
+    return Event(
+        event.id,
+        event.type,
+        event.source,
+        event.subject,
+        event.time,
+        event.version,
+        event.data,
+        trace.child_of(trace.current()),
+    )
 
 
 def contract_types(contracts: Iterable[EventContract]) -> dict[str, EventContract]:

@@ -50,12 +50,21 @@ class Ops(DependencyProvider):
             return _json(start_response, "200 OK", {"status": "live"})
         if path == "/health/ready":
             missing = self.missing()
-            return _json(start_response, "503 Service Unavailable" if missing else "200 OK",
-                         {"status": "not ready" if missing else "ready", "missing": missing})
-        return _json(start_response, "404 Not Found", {"error": "try /health/live, /health/ready or /metrics"})
+            return _json(
+                start_response,
+                "503 Service Unavailable" if missing else "200 OK",
+                {"status": "not ready" if missing else "ready", "missing": missing},
+            )
+        return _json(
+            start_response, "404 Not Found", {"error": "try /health/live, /health/ready or /metrics"}
+        )
 
     def missing(self) -> list[str]:
-        missing = [f"queue {consumer.queue} is not consumed" for consumer in consumers_of(self.container) if not consumer.connected]
+        missing = [
+            f"queue {consumer.queue} is not consumed"
+            for consumer in consumers_of(self.container)
+            if not consumer.connected
+        ]
         try:
             mongo_module.shared().db.command("ping")
         except PyMongoError as error:

@@ -25,7 +25,9 @@ class Page(HttpRequestHandler):
 
     def response_from_exception(self, exc: BaseException) -> Response:
         if isinstance(exc, DomainError):
-            return Response(str(exc), status=_STATUS.get(type(exc), 503), content_type="text/plain; charset=utf-8")
+            return Response(
+                str(exc), status=_STATUS.get(type(exc), 503), content_type="text/plain; charset=utf-8"
+            )
         log("page_failed", level="error", error=repr(exc), exc_info=(type(exc), exc, exc.__traceback__))
         text = f"页面暂时无法显示 / this page cannot be shown now (trace {trace.trace_id(trace.current())})"
         return Response(text, status=500, content_type="text/plain; charset=utf-8")

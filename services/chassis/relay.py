@@ -83,16 +83,30 @@ class Relay(DependencyProvider):
 
     def _pass(self) -> int:
         outbox = self.mongo.db["outbox"]
-        due = {"$or": [{"owner": self.mongo.owner}, {"at": {"$lt": real_now() - timedelta(seconds=ORPHAN_SECONDS)}}]}
+        due = {
+            "$or": [
+                {"owner": self.mongo.owner},
+                {"at": {"$lt": real_now() - timedelta(seconds=ORPHAN_SECONDS)}},
+            ]
+        }
         waiting = list(outbox.find(due).sort("order", 1).limit(BATCH))
         self._measure(waiting)
         if not waiting:
             return 0
-        confirmed = self.publisher.publish([
-            Outgoing(id=doc["_id"], exchange=doc["exchange"], routing_key=doc["routing_key"], body=bytes(doc["body"]),
-                     content_type=CONTENT_TYPE, type=doc["type"], headers={"published-at": int(doc["at"].timestamp() * 1000)})
-            for doc in waiting
-        ])
+        confirmed = self.publisher.publish(
+            [
+                Outgoing(
+                    id=doc["_id"],
+                    exchange=doc["exchange"],
+                    routing_key=doc["routing_key"],
+                    body=bytes(doc["body"]),
+                    content_type=CONTENT_TYPE,
+                    type=doc["type"],
+                    headers={"published-at": int(doc["at"].timestamp() * 1000)},
+                )
+                for doc in waiting
+            ]
+        )
         # the same id may have been stored again meanwhile: only the copy that was published is cleared
         published = [doc for doc in waiting if doc["_id"] in confirmed]
         if published:
@@ -100,9 +114,13 @@ class Relay(DependencyProvider):
         for doc in published:
             EVENTS_PUBLISHED.labels(doc["type"]).inc()
         if len(published) < len(waiting):
-            raise PublishFailed(f"{len(waiting) - len(published)} of {len(waiting)} events were not taken by any queue")
+            raise PublishFailed(
+                f"{len(waiting) - len(published)} of {len(waiting)} events were not taken by any queue"
+            )
         return len(waiting)
 
     def _measure(self, waiting: list[dict[str, Any]]) -> None:
-        OUTBOX_PENDING.set(len(waiting) if len(waiting) < BATCH else self.mongo.db["outbox"].estimated_document_count())
+        OUTBOX_PENDING.set(
+            len(waiting) if len(waiting) < BATCH else self.mongo.db["outbox"].estimated_document_count()
+        )
         OUTBOX_OLDEST.set((real_now() - waiting[0]["at"]).total_seconds() if waiting else 0)

@@ -18,7 +18,8 @@ def service_class(module: ModuleType) -> Any:
     from services.chassis.service import Service
 
     found = [
-        value for value in vars(module).values()
+        value
+        for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Service) and value.__module__ == module.__name__
     ]
     if len(found) != 1:
@@ -46,9 +47,14 @@ def main(module_name: str) -> int:
         return START_FAILED
     logs.configure(config.service_name, config.log_level)
     cls = service_class(importlib.import_module(module_name))
-    container = ServiceContainer(cls, {
-        "WEB_SERVER_ADDRESS": config.pages_address or "127.0.0.1:0", "max_workers": 200, "AMQP_URI": config.amqp_uri,
-    })
+    container = ServiceContainer(
+        cls,
+        {
+            "WEB_SERVER_ADDRESS": config.pages_address or "127.0.0.1:0",
+            "max_workers": 200,
+            "AMQP_URI": config.amqp_uri,
+        },
+    )
 
     def stop(*_: Any) -> None:
         logs.log("stopping")
@@ -59,10 +65,14 @@ def main(module_name: str) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     try:
-        with eventlet.Timeout(config.start_deadline, TimeoutError(f"not started within {config.start_deadline} s")):
+        with eventlet.Timeout(
+            config.start_deadline, TimeoutError(f"not started within {config.start_deadline} s")
+        ):
             container.start()
     except (TimeoutError, PyMongoError, OSError) as error:
-        logs.log("start_failed", level="error", error=repr(error), do="check MONGODB_URI, AMQP_URI and the ports")
+        logs.log(
+            "start_failed", level="error", error=repr(error), do="check MONGODB_URI, AMQP_URI and the ports"
+        )
         os._exit(START_FAILED)
     gc.collect()
     gc.freeze()

@@ -61,10 +61,19 @@ class StatusProvider(DependencyProvider):
             "outbox": db["outbox"].count_documents({}),
             "dead_letters": db["dead_letters"].count_documents({"state": "waiting"}),
             # the call itself is in hand on the RPC queue
-            "queued": sum(sizes[consumer.queue] + consumer.in_hand for consumer in consumers if not consumer.queue.startswith("rpc-")),
+            "queued": sum(
+                sizes[consumer.queue] + consumer.in_hand
+                for consumer in consumers
+                if not consumer.queue.startswith("rpc-")
+            ),
             "retrying": sum(sizes[name] for name in retries),
-            "counts": {name: db[name].count_documents({}) if name == "ledger" else db[name].estimated_document_count()
-                       for name in names if not name.startswith("system.")},
+            "counts": {
+                name: db[name].count_documents({})
+                if name == "ledger"
+                else db[name].estimated_document_count()
+                for name in names
+                if not name.startswith("system.")
+            },
         }
 
 
@@ -82,7 +91,7 @@ class Service:
 
     @operation("status")
     def status(self, payload: dict[str, Any]) -> dict[str, Any]:
-        return self.statuses.status()  # type: ignore[attr-defined, no-any-return]
+        return self.statuses.status()
 
     @operation("dead_letters")
     def dead_letters(self, payload: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,9 @@ _REPLY_KEY = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 #: Calls a service makes of another one outside the way of an event.
 SERVICE_CALLS: dict[str, tuple[str, ...]] = {"scoring": ("inspection.fact_digest",)}
 
-_READS = tuple(key for key, contract in RPCS.items() if contract.kind == "read" and contract.name not in OPERATIONS)
+_READS = tuple(
+    key for key, contract in RPCS.items() if contract.kind == "read" and contract.name not in OPERATIONS
+)
 _OPERATIONS = tuple(key for key, contract in RPCS.items() if contract.name in OPERATIONS)
 #: What each caller's account may call; RabbitMQ refuses the rest.
 CALLERS: dict[str, tuple[str, ...]] = {
@@ -71,7 +73,9 @@ def definitions(passwords: dict[str, str], modules: dict[str, str] | None = None
     ``passwords`` by account: services, callers and ``administrator``. ``modules``: service → module with its
     entrypoints, where they are not the platform's own four.
     """
-    modules = modules if modules is not None else {service: f"services.{service}.service" for service in SERVICES}
+    modules = (
+        modules if modules is not None else {service: f"services.{service}.service" for service in SERVICES}
+    )
     delays = retry_delays(os.environ.get("RETRY_DELAYS"))
     exchanges = [_exchange(RPC_EXCHANGE, "topic"), _exchange(DEAD_LETTER_EXCHANGE, "direct")]
     queues: list[dict[str, Any]] = []
@@ -83,10 +87,18 @@ def definitions(passwords: dict[str, str], modules: dict[str, str] | None = None
         queues.append(_queue(name))
         bindings.append(_binding(name, name, ""))
         # dead-lettering through the default exchange keeps the routing key, which is the queue to come back to
-        policies.append(_policy(name, f"^{re.escape(name)}$", {
-            "message-ttl": round(delay * 1000), "dead-letter-exchange": "",
-            "dead-letter-strategy": "at-least-once", "overflow": "reject-publish",
-        }))
+        policies.append(
+            _policy(
+                name,
+                f"^{re.escape(name)}$",
+                {
+                    "message-ttl": round(delay * 1000),
+                    "dead-letter-exchange": "",
+                    "dead-letter-strategy": "at-least-once",
+                    "overflow": "reject-publish",
+                },
+            )
+        )
     for service in SERVICES:
         exchanges.append(_exchange(f"{service}.events", "topic"))
         queues += [_queue(rpc_queue(service)), _queue(dead_letter_queue(service))]
@@ -97,25 +109,47 @@ def definitions(passwords: dict[str, str], modules: dict[str, str] | None = None
         for queue, (_, bound) in (consumers(service, modules[service]) if service in modules else {}).items():
             queues.append(_queue(queue))
             bindings += [_binding(exchange, queue, key) for exchange, key in bound]
-        policies.append(_policy(f"{service}.poison", f"^({service}\\.(?!events$|dead-letters$).*)$", {
-            "delivery-limit": DELIVERY_LIMIT, "dead-letter-exchange": DEAD_LETTER_EXCHANGE,
-            "dead-letter-routing-key": service, "dead-letter-strategy": "at-least-once", "overflow": "reject-publish",
-        }))
+        policies.append(
+            _policy(
+                f"{service}.poison",
+                f"^({service}\\.(?!events$|dead-letters$).*)$",
+                {
+                    "delivery-limit": DELIVERY_LIMIT,
+                    "dead-letter-exchange": DEAD_LETTER_EXCHANGE,
+                    "dead-letter-routing-key": service,
+                    "dead-letter-strategy": "at-least-once",
+                    "overflow": "reject-publish",
+                },
+            )
+        )
     users, permissions, topic_permissions = _accounts(passwords)
     return {
-        "rabbit_version": "3.10.8", "vhosts": [{"name": "/"}], "users": users, "permissions": permissions,
-        "topic_permissions": topic_permissions, "parameters": [], "policies": policies, "exchanges": exchanges,
-        "queues": queues, "bindings": bindings,
+        "rabbit_version": "3.10.8",
+        "vhosts": [{"name": "/"}],
+        "users": users,
+        "permissions": permissions,
+        "topic_permissions": topic_permissions,
+        "parameters": [],
+        "policies": policies,
+        "exchanges": exchanges,
+        "queues": queues,
+        "bindings": bindings,
     }
 
 
-def _accounts(passwords: dict[str, str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+def _accounts(
+    passwords: dict[str, str],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
     users, permissions, topics = [], [], []
     for user, password in passwords.items():
-        users.append({
-            "name": user, "password_hash": _password_hash(user, password),
-            "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": _TAGS.get(user, ""),
-        })
+        users.append(
+            {
+                "name": user,
+                "password_hash": _password_hash(user, password),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": _TAGS.get(user, ""),
+            }
+        )
         if user == "administrator":
             permissions.append({"user": user, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"})
             continue
@@ -133,9 +167,15 @@ def _accounts(passwords: dict[str, str]) -> tuple[list[dict[str, Any]], list[dic
             read = f"^({RPC_EXCHANGE}|rpc\\.reply-.*)$" if stock else "^$"
             keys = "|".join(re.escape(key) for key in CALLERS.get(user, ())) or "^$"
         permissions.append({"user": user, "vhost": "/", "configure": configure, "write": write, "read": read})
-        topics.append({
-            "user": user, "vhost": "/", "exchange": RPC_EXCHANGE, "write": f"^({keys})$", "read": f"^{_REPLY_KEY}$",
-        })
+        topics.append(
+            {
+                "user": user,
+                "vhost": "/",
+                "exchange": RPC_EXCHANGE,
+                "write": f"^({keys})$",
+                "read": f"^{_REPLY_KEY}$",
+            }
+        )
     return users, permissions, topics
 
 
@@ -145,16 +185,44 @@ def _password_hash(user: str, password: str) -> str:
 
 
 def _exchange(name: str, kind: str) -> dict[str, Any]:
-    return {"name": name, "vhost": "/", "type": kind, "durable": True, "auto_delete": False, "internal": False, "arguments": {}}
+    return {
+        "name": name,
+        "vhost": "/",
+        "type": kind,
+        "durable": True,
+        "auto_delete": False,
+        "internal": False,
+        "arguments": {},
+    }
 
 
 def _queue(name: str) -> dict[str, Any]:
-    return {"name": name, "vhost": "/", "durable": True, "auto_delete": False, "arguments": {"x-queue-type": "quorum"}}
+    return {
+        "name": name,
+        "vhost": "/",
+        "durable": True,
+        "auto_delete": False,
+        "arguments": {"x-queue-type": "quorum"},
+    }
 
 
 def _binding(exchange: str, queue: str, key: str) -> dict[str, Any]:
-    return {"source": exchange, "vhost": "/", "destination": queue, "destination_type": "queue", "routing_key": key, "arguments": {}}
+    return {
+        "source": exchange,
+        "vhost": "/",
+        "destination": queue,
+        "destination_type": "queue",
+        "routing_key": key,
+        "arguments": {},
+    }
 
 
 def _policy(name: str, pattern: str, definition: dict[str, Any]) -> dict[str, Any]:
-    return {"vhost": "/", "name": name, "pattern": pattern, "apply-to": "queues", "definition": definition, "priority": 1}
+    return {
+        "vhost": "/",
+        "name": name,
+        "pattern": pattern,
+        "apply-to": "queues",
+        "definition": definition,
+        "priority": 1,
+    }

@@ -30,7 +30,9 @@ class Instant(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         if text is None or not _INSTANT.match(text):
-            raise ValidationError("须为带时区的时间，如 2007-03-01T09:30:00+08:00 / not an RFC 3339 time with offset")
+            raise ValidationError(
+                "须为带时区的时间，如 2007-03-01T09:30:00+08:00 / not an RFC 3339 time with offset"
+            )
         try:
             return instant_text(parse_instant(text))
         except (ValueError, OverflowError) as error:
@@ -88,7 +90,12 @@ class EventContract:
 
     def load(self, data: Any) -> dict[str, Any]:
         """Validated data. Raises InvalidPayload naming each field and reason."""
-        return _load(self.schema, data, self._loaded, f"事件 {self.type} 的数据不合契约 / event data breaks the contract.")
+        return _load(
+            self.schema,
+            data,
+            self._loaded,
+            f"事件 {self.type} 的数据不合契约 / event data breaks the contract.",
+        )
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,12 @@ class RpcContract:
 
     def load(self, data: Any) -> dict[str, Any]:
         """Validated parameters. Raises InvalidPayload naming each field and reason."""
-        return _load(self.params, data, self._loaded, f"{self.routing_key} 的参数不合契约 / parameters break the contract.")
+        return _load(
+            self.params,
+            data,
+            self._loaded,
+            f"{self.routing_key} 的参数不合契约 / parameters break the contract.",
+        )
 
 
 def _load(schema: type[Schema], data: Any, cache: list[Schema], message: str) -> dict[str, Any]:

@@ -36,6 +36,14 @@ CONSUMED: dict[str, tuple[str, ...]] = {
         "inspection.rating_withdrawn.v1",
         "inspection.clock_advanced.v1",
     ),
+    "notification": (
+        "inspection.campaign_published.v1",
+        "inspection.windows_registered.v1",
+        "inspection.visit_recorded.v1",
+        "inspection.clock_advanced.v1",
+        "scoring.conformity_changed.v1",
+        "scoring.verdict_changed.v1",
+    ),
     "reporting": (
         "inspection.campaign_published.v1",
         "inspection.windows_registered.v1",

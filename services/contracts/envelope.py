@@ -76,8 +76,14 @@ def deterministic_id(*parts: object) -> str:
 
 
 def new_event(
-    contract: EventContract, *, subject: str, version: int, time: str, data: dict[str, Any],
-    traceparent: str = "", cause: object = "",
+    contract: EventContract,
+    *,
+    subject: str,
+    version: int,
+    time: str,
+    data: dict[str, Any],
+    traceparent: str = "",
+    cause: object = "",
 ) -> Event:
     """An outgoing event; its id follows from type, subject, version and cause."""
     return Event(
@@ -105,7 +111,9 @@ def decode(body: bytes, contracts: dict[str, EventContract]) -> Event:
     try:
         envelope = _SCHEMA.load(raw)
     except ValidationError as error:
-        raise InvalidPayload("信封不是 CloudEvents 1.0 / not a CloudEvents 1.0 envelope.", flatten(error.messages)) from error
+        raise InvalidPayload(
+            "信封不是 CloudEvents 1.0 / not a CloudEvents 1.0 envelope.", flatten(error.messages)
+        ) from error
     contract = contracts.get(envelope["type"])
     if contract is None:
         known = ", ".join(sorted(contracts))

@@ -21,7 +21,9 @@ class DomainError(Exception):
     def __str__(self) -> str:
         if not self.fields:
             return self.message
-        return self.message + " " + "; ".join(f"{path}: {', '.join(why)}" for path, why in self.fields.items())
+        return (
+            self.message + " " + "; ".join(f"{path}: {', '.join(why)}" for path, why in self.fields.items())
+        )
 
 
 class InvalidPayload(DomainError):

@@ -37,7 +37,22 @@ class MessageResult(Schema):
 
 
 EVENTS: tuple[EventContract, ...] = ()
-messages = RpcContract(SERVICE, "messages", "read", MessagesCall, MessagesResult, "Messages by state, recipient or event, with counts by state.")
-resend = RpcContract(SERVICE, "resend", "order", MessageCall, MessageResult, "Send a message again, with the same Message-ID.", ("InvalidPayload", "NotFound", "NotAllowed"))
+messages = RpcContract(
+    SERVICE,
+    "messages",
+    "read",
+    MessagesCall,
+    MessagesResult,
+    "Messages by state, recipient or event, with counts by state.",
+)
+resend = RpcContract(
+    SERVICE,
+    "resend",
+    "order",
+    MessageCall,
+    MessageResult,
+    "Send a message again, with the same Message-ID.",
+    ("InvalidPayload", "NotFound", "NotAllowed"),
+)
 
 RPCS = (messages, resend)

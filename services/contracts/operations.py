@@ -46,7 +46,30 @@ def operations(service: str) -> tuple[RpcContract, ...]:
     """The operator's RPCs of one service."""
     return (
         RpcContract(service, "status", "read", NoParams, StatusResult, "Backlogs and counts of the service."),
-        RpcContract(service, "dead_letters", "read", DeadLettersCall, DeadLettersResult, "Dead letters, newest first, with their cause."),
-        RpcContract(service, "dead_letter", "read", DeadLetterCall, DeadLetterResult, "One dead letter with body, headers and cause.", ("InvalidPayload", "NotFound")),
-        RpcContract(service, "replay_dead_letter", "order", DeadLetterCall, DeadLetterResult, "Put a dead letter back on its queue.", ("InvalidPayload", "NotFound", "NotAllowed")),
+        RpcContract(
+            service,
+            "dead_letters",
+            "read",
+            DeadLettersCall,
+            DeadLettersResult,
+            "Dead letters, newest first, with their cause.",
+        ),
+        RpcContract(
+            service,
+            "dead_letter",
+            "read",
+            DeadLetterCall,
+            DeadLetterResult,
+            "One dead letter with body, headers and cause.",
+            ("InvalidPayload", "NotFound"),
+        ),
+        RpcContract(
+            service,
+            "replay_dead_letter",
+            "order",
+            DeadLetterCall,
+            DeadLetterResult,
+            "Put a dead letter back on its queue.",
+            ("InvalidPayload", "NotFound", "NotAllowed"),
+        ),
     )

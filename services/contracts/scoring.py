@@ -84,16 +84,44 @@ class VerifyResult(Schema):
 
 
 score_changed = EventContract(SERVICE, "score_changed", 1, ScoreChanged, "A figure changed.")
-conformity_changed = EventContract(SERVICE, "conformity_changed", 1, ConformityChanged, "A window came to conform or ceased to (clause 一.1).")
-verdict_changed = EventContract(SERVICE, "verdict_changed", 1, VerdictChanged, "The verdict on the 95 % target changed (clause 一.2).")
+conformity_changed = EventContract(
+    SERVICE,
+    "conformity_changed",
+    1,
+    ConformityChanged,
+    "A window came to conform or ceased to (clause 一.1).",
+)
+verdict_changed = EventContract(
+    SERVICE, "verdict_changed", 1, VerdictChanged, "The verdict on the 95 % target changed (clause 一.2)."
+)
 
 EVENTS = (score_changed, conformity_changed, verdict_changed)
 
 _READ = ("InvalidPayload", "NotFound")
-window_score = RpcContract(SERVICE, "window_score", "read", WindowCall, ScoreResult, "A window's figure.", _READ)
-industry_score = RpcContract(SERVICE, "industry_score", "read", IndustryCall, ScoreResult, "An industry's figure.", _READ)
+window_score = RpcContract(
+    SERVICE, "window_score", "read", WindowCall, ScoreResult, "A window's figure.", _READ
+)
+industry_score = RpcContract(
+    SERVICE, "industry_score", "read", IndustryCall, ScoreResult, "An industry's figure.", _READ
+)
 city_score = RpcContract(SERVICE, "city_score", "read", NoParams, ScoreResult, "The city's figure.", _READ)
-explain = RpcContract(SERVICE, "explain", "read", WindowCall, Explanation, "A window's figure down to each answer, rule, clause and policy version.", _READ)
-verify = RpcContract(SERVICE, "verify", "read", NoParams, VerifyResult, "Compare the state with a rebuild, and the facts with inspection's own.", ("NotReady",))
+explain = RpcContract(
+    SERVICE,
+    "explain",
+    "read",
+    WindowCall,
+    Explanation,
+    "A window's figure down to each answer, rule, clause and policy version.",
+    _READ,
+)
+verify = RpcContract(
+    SERVICE,
+    "verify",
+    "read",
+    NoParams,
+    VerifyResult,
+    "Compare the state with a rebuild, and the facts with inspection's own.",
+    ("NotReady",),
+)
 
 RPCS = (window_score, industry_score, city_score, explain, verify)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import ssl
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime, formataddr
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -16,7 +17,9 @@ from services.notification.rendering import Rendered
 TIMEOUT_SECONDS = 15
 
 
-def compose(rendered: Rendered, *, message: str, sender: str, recipient: str, traceparent: str) -> EmailMessage:
+def compose(
+    rendered: Rendered, *, message: str, sender: str, recipient: str, traceparent: str
+) -> EmailMessage:
     """The mail as it goes out; its Message-ID follows from the message's id, so a repeat is recognisable."""
     mail = EmailMessage()
     mail["Subject"] = rendered.subject
@@ -57,8 +60,12 @@ class Mailer:
             self.close()
             return Outcome(RETRY, repr(error))
         try:
-            code, words = server.data(mail.as_bytes())
-            return Outcome(SENT, words.decode("utf-8", "replace")) if code == 250 else judged(code, words.decode("utf-8", "replace"))
+            code, words = server.data(mail.as_bytes(policy=SMTP))
+            return (
+                Outcome(SENT, words.decode("utf-8", "replace"))
+                if code == 250
+                else judged(code, words.decode("utf-8", "replace"))
+            )
         except smtplib.SMTPDataError as error:
             return judged(error.smtp_code, str(error.smtp_error))
         except (OSError, smtplib.SMTPException) as error:
@@ -74,7 +81,9 @@ class Mailer:
         if self._server is None:
             host, port = self._where.hostname or "localhost", self._where.port or 25
             if self._where.scheme == "smtps":
-                server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context())
+                server: smtplib.SMTP = smtplib.SMTP_SSL(
+                    host, port, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context()
+                )
             else:
                 server = smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS)
             if self._starttls:
@@ -84,5 +93,3 @@ class Mailer:
             server.ehlo_or_helo_if_needed()
             self._server = server
         return self._server
-
-

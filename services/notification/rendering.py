@@ -25,11 +25,17 @@ class Rendered:
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         autoescape=select_autoescape(["html"]),
     )
     environment.filters |= {
-        "percent": wording.percent, "moment": wording.moment, "day": wording.day, "grade": wording.grade,
+        "percent": wording.percent,
+        "moment": wording.moment,
+        "day": wording.day,
+        "grade": wording.grade,
     }
     environment.globals |= {"AXES": wording.AXES, "VERDICTS": wording.VERDICTS}
     return environment

@@ -41,12 +41,28 @@ class Sender:
         if address is None:
             store.settle(message, Outcome(RETRY, NO_ADDRESS), recipient=None, subject="")
             return True
-        rendered = render(message["template"], {**message["context"], **names, "link": self._link(message), "message": message["_id"]})
-        mail = compose(rendered, message=message["_id"], sender=self.sender, recipient=address, traceparent=message["traceparent"])
+        rendered = render(
+            message["template"],
+            {**message["context"], **names, "link": self._link(message), "message": message["_id"]},
+        )
+        mail = compose(
+            rendered,
+            message=message["_id"],
+            sender=self.sender,
+            recipient=address,
+            traceparent=message["traceparent"],
+        )
         outcome = self.mailer.send(mail, self.sender, address)
         state = store.settle(message, outcome, recipient=address, subject=rendered.subject)
         metrics.MAILS.labels(message["template"], outcome.kind if state != "failed" else "failed").inc()
-        log("mail", outcome=outcome.kind, state=state, message=message["_id"], template=message["template"], words=outcome.words[:200])
+        log(
+            "mail",
+            outcome=outcome.kind,
+            state=state,
+            mail=message["_id"],
+            template=message["template"],
+            words=outcome.words[:200],
+        )
         return not outcome.words.startswith("relay:")
 
     def _link(self, message: Document) -> str:

@@ -34,11 +34,15 @@ class Store:
     def ensure_indexes(self) -> None:
         self._mongo.collection("windows", [])
         self._mongo.collection("campaigns", [])
-        self._mongo.collection("messages", [
-            IndexModel([("state", ASCENDING), ("next_at", ASCENDING)]),
-            IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)]),
-            IndexModel([("recipient", ASCENDING)]), IndexModel([("event", ASCENDING)]),
-        ])
+        self._mongo.collection(
+            "messages",
+            [
+                IndexModel([("state", ASCENDING), ("next_at", ASCENDING)]),
+                IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)]),
+                IndexModel([("recipient", ASCENDING)]),
+                IndexModel([("event", ASCENDING)]),
+            ],
+        )
 
     def keep_reference(self, events: Sequence[Event]) -> None:
         """Names and addresses from the registry and campaigns; an older version changes nothing."""
@@ -46,13 +50,20 @@ class Store:
             for window in event.data.get("windows", ()):
                 self._keep("windows", window["code"], window["version"], window)
             if campaign := event.data.get("campaign"):
-                self._keep("campaigns", campaign["id"], campaign["version"], {
-                    "name": campaign["name"], OFFICE: campaign.get("mails", {}).get("office")})
+                self._keep(
+                    "campaigns",
+                    campaign["id"],
+                    campaign["version"],
+                    {"name": campaign["name"], OFFICE: campaign.get("mails", {}).get("office")},
+                )
 
     def _keep(self, collection: str, key: str, version: int, document: Document) -> None:
         try:
             self._db[collection].update_one(
-                {"_id": key, "version": {"$lt": version}}, {"$set": {**document, "version": version}}, upsert=True)
+                {"_id": key, "version": {"$lt": version}},
+                {"$set": {**document, "version": version}},
+                upsert=True,
+            )
         except DuplicateKeyError:
             return  # the version kept is the same or a higher one
 
@@ -64,11 +75,31 @@ class Store:
             if notice is None:
                 continue
             message = deterministic_id(event.id, *notice.key)
-            writes.append(UpdateOne({"_id": message}, {"$setOnInsert": {
-                "template": notice.template, "audience": notice.audience, "context": notice.context, "event": event.id,
-                "event_type": event.type, "traceparent": event.traceparent, "state": "due", "recipient": None, "subject": None,
-                "tries": 0, "ambiguous": 0, "next_at": now, "created_at": now, "sent_at": None, "last_words": "",
-            }}, upsert=True))
+            writes.append(
+                UpdateOne(
+                    {"_id": message},
+                    {
+                        "$setOnInsert": {
+                            "template": notice.template,
+                            "audience": notice.audience,
+                            "context": notice.context,
+                            "event": event.id,
+                            "event_type": event.type,
+                            "traceparent": event.traceparent,
+                            "state": "due",
+                            "recipient": None,
+                            "subject": None,
+                            "tries": 0,
+                            "ambiguous": 0,
+                            "next_at": now,
+                            "created_at": now,
+                            "sent_at": None,
+                            "last_words": "",
+                        }
+                    },
+                    upsert=True,
+                )
+            )
         return self._db["messages"].bulk_write(writes, ordered=False).upserted_count if writes else 0
 
     def claim(self, owner: str) -> Document | None:
@@ -80,19 +111,32 @@ class Store:
         now = real_now()
         taken: Document | None = self._db["messages"].find_one_and_update(
             {"state": {"$in": ["due", "sending"]}, "next_at": {"$lte": now}},
-            [{"$set": {
-                "ambiguous": {"$add": ["$ambiguous", {"$cond": [{"$eq": ["$state", "sending"]}, 1, 0]}]},
-                "state": "sending", "owner": owner, "next_at": now + LEASE, "tries": {"$add": ["$tries", 1]},
-            }}],
-            sort=[("next_at", ASCENDING)], return_document=ReturnDocument.AFTER,
+            [
+                {
+                    "$set": {
+                        "ambiguous": {
+                            "$add": ["$ambiguous", {"$cond": [{"$eq": ["$state", "sending"]}, 1, 0]}]
+                        },
+                        "state": "sending",
+                        "owner": owner,
+                        "next_at": now + LEASE,
+                        "tries": {"$add": ["$tries", 1]},
+                    }
+                }
+            ],
+            sort=[("next_at", ASCENDING)],
+            return_document=ReturnDocument.AFTER,
         )
         return taken
 
     def address_of(self, message: Document) -> tuple[str | None, Document]:
         """The current address of the audience, and the names the mail shows."""
         campaign = self._db["campaigns"].find_one({"_id": message["context"]["campaign"]}) or {}
-        names = {"campaign_name": campaign.get("name") or message["context"]["campaign"], "office": campaign.get(OFFICE) or "",
-                 "window_name": ""}
+        names = {
+            "campaign_name": campaign.get("name") or message["context"]["campaign"],
+            "office": campaign.get(OFFICE) or "",
+            "window_name": "",
+        }
         if message["audience"] == OFFICE:
             return campaign.get(OFFICE), names
         code = message["audience"].removeprefix("window:")
@@ -102,7 +146,12 @@ class Store:
     def settle(self, message: Document, outcome: Outcome, *, recipient: str | None, subject: str) -> str:
         """Write down what the try came to; returns the state the mail now has."""
         now = real_now()
-        change: Document = {"recipient": recipient, "subject": subject, "last_words": outcome.words[:500], "owner": None}
+        change: Document = {
+            "recipient": recipient,
+            "subject": subject,
+            "last_words": outcome.words[:500],
+            "owner": None,
+        }
         pause = pause_after(message["tries"])
         if outcome.kind == SENT:
             change |= {"state": "sent", "sent_at": now}
@@ -113,32 +162,53 @@ class Store:
         # who lost its lease meanwhile must not overwrite what the next one found
         self._db["messages"].update_one(
             {"_id": message["_id"], "state": "sending", "owner": message["owner"], "tries": message["tries"]},
-            {"$set": change, "$inc": {"ambiguous": int(outcome.ambiguous)}})
+            {"$set": change, "$inc": {"ambiguous": int(outcome.ambiguous)}},
+        )
         return str(change["state"])
 
     def oldest_due(self) -> datetime | None:
-        found = self._db["messages"].find_one({"state": {"$in": ["due", "sending"]}}, {"created_at": 1}, sort=[("created_at", 1)])
+        found = self._db["messages"].find_one(
+            {"state": {"$in": ["due", "sending"]}}, {"created_at": 1}, sort=[("created_at", 1)]
+        )
         return found["created_at"] if found else None
 
-    def messages(self, state: str | None, recipient: str | None, event: str | None, limit: int, after: str | None) -> Document:
+    def messages(
+        self, state: str | None, recipient: str | None, event: str | None, limit: int, after: str | None
+    ) -> Document:
         """Newest first; counts are over all messages. Raises InvalidPayload for an ``after`` that is no message."""
-        wanted: Document = {key: value for key, value in (("state", state), ("recipient", recipient), ("event", event)) if value}
+        wanted: Document = {
+            key: value
+            for key, value in (("state", state), ("recipient", recipient), ("event", event))
+            if value
+        }
         if after:
             last = self._db["messages"].find_one({"_id": after}, {"created_at": 1})
             if last is None:
                 raise InvalidPayload("after: 没有这封邮件 / no such message", {"after": [after]})
-            wanted["$or"] = [{"created_at": {"$lt": last["created_at"]}},
-                             {"created_at": last["created_at"], "_id": {"$lt": after}}]
-        found = list(self._db["messages"].find(wanted).sort([("created_at", -1), ("_id", -1)]).limit(limit + 1))
-        counts = {row["_id"]: row["n"] for row in self._db["messages"].aggregate([{"$group": {"_id": "$state", "n": {"$sum": 1}}}])}
+            wanted["$or"] = [
+                {"created_at": {"$lt": last["created_at"]}},
+                {"created_at": last["created_at"], "_id": {"$lt": after}},
+            ]
+        found = list(
+            self._db["messages"].find(wanted).sort([("created_at", -1), ("_id", -1)]).limit(limit + 1)
+        )
+        counts = {
+            row["_id"]: row["n"]
+            for row in self._db["messages"].aggregate([{"$group": {"_id": "$state", "n": {"$sum": 1}}}])
+        }
         shown = found[:limit]
-        return {"messages": [_plain(doc) for doc in shown], "counts": counts,
-                "next": shown[-1]["_id"] if len(found) > limit else None}
+        return {
+            "messages": [_plain(doc) for doc in shown],
+            "counts": counts,
+            "next": shown[-1]["_id"] if len(found) > limit else None,
+        }
 
     def resend(self, message: str) -> Document:
         """A mail that was sent or given up is due again, under its Message-ID. Raises NotFound."""
         changed = self._db["messages"].update_one(
-            {"_id": message, "state": {"$in": ["sent", "failed"]}}, {"$set": {"state": "due", "next_at": real_now(), "tries": 0}})
+            {"_id": message, "state": {"$in": ["sent", "failed"]}},
+            {"$set": {"state": "due", "next_at": real_now(), "tries": 0}},
+        )
         found = self._db["messages"].find_one({"_id": message}, {"state": 1})
         if found is None:
             raise NotFound(f"没有这封邮件 / no such message: {message}")
@@ -146,10 +216,23 @@ class Store:
 
 
 def _plain(doc: Document) -> Document:
-    shown = ("template", "audience", "recipient", "subject", "state", "event", "event_type", "tries", "ambiguous", "last_words",
-             "traceparent")
+    shown = (
+        "template",
+        "audience",
+        "recipient",
+        "subject",
+        "state",
+        "event",
+        "event_type",
+        "tries",
+        "ambiguous",
+        "last_words",
+        "traceparent",
+    )
     return {
-        "id": doc["_id"], **{key: doc[key] for key in shown}, "created_at": instant_text(doc["created_at"]),
+        "id": doc["_id"],
+        **{key: doc[key] for key in shown},
+        "created_at": instant_text(doc["created_at"]),
         "sent_at": instant_text(doc["sent_at"]) if doc["sent_at"] else None,
         "next_at": instant_text(doc["next_at"]) if doc["state"] in ("due", "sending") else None,
     }

@@ -6,4 +6,6 @@ from services.chassis.metrics import counter
 
 VERIFICATIONS = counter(
     "mingchuang_verifications_total",
-    "Comparisons of the state with a rebuild and with inspection's facts, by outcome (equal, different).", ["outcome"])
+    "Comparisons of the state with a rebuild and with inspection's facts, by outcome (equal, different).",
+    ["outcome"],
+)

@@ -91,9 +91,14 @@ class Store:
         self._mongo.collection("visits", [by_window])
         self._mongo.collection("voices", [])
         self._mongo.collection("days", [by_window])
-        self._mongo.collection("scores", [
-            IndexModel([("basis", ASCENDING)]), IndexModel([("dirty", ASCENDING)]), IndexModel([("level", ASCENDING)]),
-        ])
+        self._mongo.collection(
+            "scores",
+            [
+                IndexModel([("basis", ASCENDING)]),
+                IndexModel([("dirty", ASCENDING)]),
+                IndexModel([("level", ASCENDING)]),
+            ],
+        )
 
     # facts in
 
@@ -103,17 +108,26 @@ class Store:
         def work(session: ClientSession) -> None:
             fresh = self._mongo.unapplied(session, events)
             given = [{**event.data, "id": event.data["visit_id"]} for event in fresh]
-            held = {doc["_id"]: doc for doc in self._db["visits"].find({"_id": {"$in": [doc["id"] for doc in given]}}, session=session)}
+            held = {
+                doc["_id"]: doc
+                for doc in self._db["visits"].find(
+                    {"_id": {"$in": [doc["id"] for doc in given]}}, session=session
+                )
+            }
             campaigns = self._all_campaigns(session)
             touched: dict[str, Document] = {}
             for document in given:
                 current = touched.get(document["id"]) or held.get(document["id"])
-                visit = _superseded(Visit.from_document(current) if current else None, Visit.from_document(document))
+                visit = _superseded(
+                    Visit.from_document(current) if current else None, Visit.from_document(document)
+                )
                 fact = compact(visit, campaigns.get(document["campaign"], {}))
                 touched[visit.id] = {"_id": visit.id, "campaign": document["campaign"], **fact.to_document()}
             if touched:
                 self._db["visits"].bulk_write(
-                    [ReplaceOne({"_id": doc["_id"]}, doc, upsert=True) for doc in touched.values()], session=session)
+                    [ReplaceOne({"_id": doc["_id"]}, doc, upsert=True) for doc in touched.values()],
+                    session=session,
+                )
             self._rescore({doc["window"] for doc in touched.values()}, _trace(fresh), session)
 
         self._mongo.transaction(work)
@@ -125,8 +139,10 @@ class Store:
             fresh = self._mongo.unapplied(session, events)
             given = [Rating.from_document(rating) for event in fresh for rating in _ratings_of(event)]
             keys = {_voice_id(rating) for rating in given}
-            held = {doc["_id"]: [Rating.from_document(entry) for entry in doc["ratings"]]
-                    for doc in self._db["voices"].find({"_id": {"$in": list(keys)}}, session=session)}
+            held = {
+                doc["_id"]: [Rating.from_document(entry) for entry in doc["ratings"]]
+                for doc in self._db["voices"].find({"_id": {"$in": list(keys)}}, session=session)
+            }
             before = [rating for voice in held.values() for rating in voice]
             voices = {key: {rating.id: rating for rating in voice} for key, voice in held.items()}
             for rating in given:
@@ -134,21 +150,33 @@ class Store:
                 voice[rating.id] = _superseded(voice.get(rating.id), rating)
             after = [rating for voice in voices.values() for rating in voice.values()]
             if voices:
-                self._db["voices"].bulk_write([
-                    ReplaceOne({"_id": key}, {"_id": key, "ratings": [rating.to_document() for rating in voice.values()]}, upsert=True)
-                    for key, voice in voices.items()
-                ], ordered=False, session=session)
+                self._db["voices"].bulk_write(
+                    [
+                        ReplaceOne(
+                            {"_id": key},
+                            {"_id": key, "ratings": [rating.to_document() for rating in voice.values()]},
+                            upsert=True,
+                        )
+                        for key, voice in voices.items()
+                    ],
+                    ordered=False,
+                    session=session,
+                )
             self._count(ratings.changes(before, after), session)
             self._rescore({rating.window for rating in given}, _trace(fresh), session)
 
         self._mongo.transaction(work)
 
-    def _count(self, changes: dict[tuple[str, str, date], ratings.LevelCounts], session: ClientSession) -> None:
+    def _count(
+        self, changes: dict[tuple[str, str, date], ratings.LevelCounts], session: ClientSession
+    ) -> None:
         writes = [
             UpdateOne(
                 {"_id": f"{window}|{channel}|{day.isoformat()}"},
-                {"$inc": dict(zip(LEVELS, delta, strict=True)),
-                 "$setOnInsert": {"window": window, "channel": channel, "day": day.isoformat()}},
+                {
+                    "$inc": dict(zip(LEVELS, delta, strict=True)),
+                    "$setOnInsert": {"window": window, "channel": channel, "day": day.isoformat()},
+                },
                 upsert=True,
             )
             for (window, channel, day), delta in changes.items()
@@ -166,26 +194,55 @@ class Store:
                 if "campaign" in event.data:
                     document = event.data["campaign"]
                     self._db["campaigns"].update_one(
-                        {"_id": f"{document['id']}/{document['version']}"}, {"$setOnInsert": {"document": document}},
-                        upsert=True, session=session)
+                        {"_id": f"{document['id']}/{document['version']}"},
+                        {"$setOnInsert": {"document": document}},
+                        upsert=True,
+                        session=session,
+                    )
                 for window in event.data.get("windows", ()):
                     if window["version"] > windows.get(window["code"], {"version": 0})["version"]:
                         windows[window["code"]] = window
-            held = {doc["_id"]: doc for doc in self._db["windows"].find(
-                {"_id": {"$in": list(windows)}}, {"version": 1, "industry": 1}, session=session)}
-            newer = {code: doc for code, doc in windows.items() if code not in held or doc["version"] > held[code]["version"]}
+            held = {
+                doc["_id"]: doc
+                for doc in self._db["windows"].find(
+                    {"_id": {"$in": list(windows)}}, {"version": 1, "industry": 1}, session=session
+                )
+            }
+            newer = {
+                code: doc
+                for code, doc in windows.items()
+                if code not in held or doc["version"] > held[code]["version"]
+            }
             # a window that moved or an industry renamed moves roll-ups that no figure of a window shows
-            moved = {doc["industry"] for doc in newer.values()} | {held[code]["industry"] for code in newer if code in held}
+            moved = {doc["industry"] for doc in newer.values()} | {
+                held[code]["industry"] for code in newer if code in held
+            }
             self._db["scores"].update_many(
-                {"_id": {"$in": [f"industry/{code}" for code in moved]}}, {"$set": {"basis": ""}}, session=session)
+                {"_id": {"$in": [f"industry/{code}" for code in moved]}},
+                {"$set": {"basis": ""}},
+                session=session,
+            )
             for code, document in newer.items():
-                self._db["windows"].replace_one({"_id": code}, {"_id": code, **document}, upsert=True, session=session)
+                self._db["windows"].replace_one(
+                    {"_id": code}, {"_id": code, **document}, upsert=True, session=session
+                )
                 # without a campaign there is no figure yet; the empty basis makes the first refresh compute it
                 self._db["scores"].update_one(
                     {"_id": f"window/{code}"},
-                    {"$set": {"industry": document["industry"]},
-                     "$setOnInsert": {"level": "window", "code": code, "version": 0, "basis": "", "figure": None, "dirty": False}},
-                    upsert=True, session=session)
+                    {
+                        "$set": {"industry": document["industry"]},
+                        "$setOnInsert": {
+                            "level": "window",
+                            "code": code,
+                            "version": 0,
+                            "basis": "",
+                            "figure": None,
+                            "dirty": False,
+                        },
+                    },
+                    upsert=True,
+                    session=session,
+                )
             self._rescore(newer, _trace(fresh), session)
 
         self._mongo.transaction(work)
@@ -197,9 +254,17 @@ class Store:
     def _keep_day(self, event: Event, session: ClientSession) -> None:
         held = self._db["reference"].find_one({"_id": "clock"}, session=session)
         if held is None or held["version"] < event.version:
-            self._db["reference"].replace_one({"_id": "clock"}, {
-                "_id": "clock", "version": event.version, "day": event.data["day"], "completed_day": event.data["completed_day"],
-            }, upsert=True, session=session)
+            self._db["reference"].replace_one(
+                {"_id": "clock"},
+                {
+                    "_id": "clock",
+                    "version": event.version,
+                    "day": event.data["day"],
+                    "completed_day": event.data["completed_day"],
+                },
+                upsert=True,
+                session=session,
+            )
 
     # figures
 
@@ -237,7 +302,13 @@ class Store:
             facts.visits.setdefault(doc["window"], []).append(VisitFact.from_document(doc))
         for doc in self._db["days"].find(only, session=session):
             five, four, three, two, one = (doc[level] for level in LEVELS)
-            facts.days.setdefault(doc["window"], {})[doc["channel"], date.fromisoformat(doc["day"])] = (five, four, three, two, one)
+            facts.days.setdefault(doc["window"], {})[doc["channel"], date.fromisoformat(doc["day"])] = (
+                five,
+                four,
+                three,
+                two,
+                one,
+            )
         return facts
 
     def _windows(self, codes: Iterable[str], session: ClientSession) -> dict[str, WindowInfo]:
@@ -255,31 +326,62 @@ class Store:
         figures = []
         for code, window in windows.items():
             visits, days = facts.visits.get(code, []), facts.days.get(code, {})
-            state = window_state(window, visits, days, reference.campaigns, reference.completed_day, reference.today)
-            figures.append(Figure(
-                "window", code, presentation.window_document(state), window.industry, summary(state).to_document(),
-                partial(_explanation, window, visits, days, reference),
-            ))
+            state = window_state(
+                window, visits, days, reference.campaigns, reference.completed_day, reference.today
+            )
+            figures.append(
+                Figure(
+                    "window",
+                    code,
+                    presentation.window_document(state),
+                    window.industry,
+                    summary(state).to_document(),
+                    partial(_explanation, window, visits, days, reference),
+                )
+            )
         self._keep(figures, held, reference, traceparent, session)
 
     def _scores(self, level: str, codes: Iterable[str], session: ClientSession) -> dict[str, Document]:
-        found = self._db["scores"].find({"_id": {"$in": [f"{level}/{code}" for code in codes]}}, session=session)
+        found = self._db["scores"].find(
+            {"_id": {"$in": [f"{level}/{code}" for code in codes]}}, session=session
+        )
         return {doc["code"]: doc for doc in found}
 
-    def _keep(self, figures: Iterable[Figure], held: dict[str, Document], reference: Reference, traceparent: str,
-              session: ClientSession) -> None:
+    def _keep(
+        self,
+        figures: Iterable[Figure],
+        held: dict[str, Document],
+        reference: Reference,
+        traceparent: str,
+        session: ClientSession,
+    ) -> None:
         """Store figures in one write; announce those that are other ones than before."""
-        writes, events = [], []
+        writes: list[UpdateOne] = []
+        events: list[Event] = []
         for figure in figures:
             before = held.get(figure.code) or {"figure": None, "version": 0, "dirty": False}
             changed = before["figure"] != figure.document
             # a window is rolled up whenever the exact part its industry needs changed, be it below two decimals
             rolled = figure.level == "window" and (before["dirty"] or before.get("summary") != figure.summary)
             version = before["version"] + changed
-            writes.append(UpdateOne({"_id": f"{figure.level}/{figure.code}"}, {"$set": {
-                "level": figure.level, "code": figure.code, "version": version, "figure": figure.document,
-                "basis": reference.basis, "dirty": rolled, "industry": figure.industry, "summary": figure.summary,
-            }}, upsert=True))
+            writes.append(
+                UpdateOne(
+                    {"_id": f"{figure.level}/{figure.code}"},
+                    {
+                        "$set": {
+                            "level": figure.level,
+                            "code": figure.code,
+                            "version": version,
+                            "figure": figure.document,
+                            "basis": reference.basis,
+                            "dirty": rolled,
+                            "industry": figure.industry,
+                            "summary": figure.summary,
+                        }
+                    },
+                    upsert=True,
+                )
+            )
             if changed:
                 events += _announcements(figure, version, before["figure"], reference, traceparent)
         if writes:
@@ -290,14 +392,26 @@ class Store:
         """Bring every figure to the current basis, then the roll-ups of what changed."""
         while self._behind() and self._mongo.transaction(self._refresh_windows):
             pass
-        dirty = list(self._db["scores"].find({"dirty": True}, {"version": 1, "industry": 1, "summary": 1}).limit(10_000))
+        dirty = list(
+            self._db["scores"]
+            .find({"dirty": True}, {"version": 1, "industry": 1, "summary": 1})
+            .limit(10_000)
+        )
         if dirty or self._behind():
-            self._mongo.transaction(lambda session: self._roll_up({doc["industry"] for doc in dirty}, session))
+            self._mongo.transaction(
+                lambda session: self._roll_up({doc["industry"] for doc in dirty}, session)
+            )
         if dirty:
-            self._db["scores"].bulk_write([
-                UpdateOne({"_id": doc["_id"], "version": doc["version"], "summary": doc.get("summary")}, {"$set": {"dirty": False}})
-                for doc in dirty
-            ], ordered=False)
+            self._db["scores"].bulk_write(
+                [
+                    UpdateOne(
+                        {"_id": doc["_id"], "version": doc["version"], "summary": doc.get("summary")},
+                        {"$set": {"dirty": False}},
+                    )
+                    for doc in dirty
+                ],
+                ordered=False,
+            )
 
     def _behind(self) -> bool:
         """Whether any figure, or a first one, is still to be brought to the current basis."""
@@ -312,8 +426,12 @@ class Store:
         reference = self._reference(session)
         if reference is None:
             return 0
-        behind = [doc["code"] for doc in self._db["scores"].find(
-            {"level": "window", "basis": {"$ne": reference.basis}}, {"code": 1}, session=session).limit(CHUNK)]
+        behind = [
+            doc["code"]
+            for doc in self._db["scores"]
+            .find({"level": "window", "basis": {"$ne": reference.basis}}, {"code": 1}, session=session)
+            .limit(CHUNK)
+        ]
         self._rescore(behind, "", session)
         return len(behind)
 
@@ -322,20 +440,39 @@ class Store:
         reference = self._reference(session)
         if reference is None:
             return
-        names: dict[str, str] = {doc["_id"]: doc["name"] for doc in self._db["windows"].aggregate(
-            [{"$group": {"_id": "$industry", "name": {"$max": "$industry_name"}}}], session=session)}
+        names: dict[str, str] = {
+            doc["_id"]: doc["name"]
+            for doc in self._db["windows"].aggregate(
+                [{"$group": {"_id": "$industry", "name": {"$max": "$industry_name"}}}], session=session
+            )
+        }
         self._db["scores"].delete_many({"level": "industry", "code": {"$nin": list(names)}}, session=session)
         held = self._scores("industry", names, session)
-        due = {code for code in names if code in industries or code not in held or held[code]["basis"] != reference.basis}
+        due = {
+            code
+            for code in names
+            if code in industries or code not in held or held[code]["basis"] != reference.basis
+        }
         city = self._scores(CITY, [CITY], session).get(CITY)
         if not due and city is not None and city["basis"] == reference.basis:
             return
-        summaries = [WindowSummary.from_document(doc["summary"]) for doc in self._db["scores"].find(
-            {"level": "window", "summary": {"$type": "object"}}, {"summary": 1}, session=session)]
+        summaries = [
+            WindowSummary.from_document(doc["summary"])
+            for doc in self._db["scores"].find(
+                {"level": "window", "summary": {"$type": "object"}}, {"summary": 1}, session=session
+            )
+        ]
         basis = (reference.campaigns, reference.completed_day, reference.today)
         figures = [
-            Figure("industry", code, presentation.rollup_document(industry_state(
-                code, names[code], [window for window in summaries if window.industry == code], *basis)))
+            Figure(
+                "industry",
+                code,
+                presentation.rollup_document(
+                    industry_state(
+                        code, names[code], [window for window in summaries if window.industry == code], *basis
+                    )
+                ),
+            )
             for code in sorted(due)
         ]
         state = city_state(CITY, CITY_NAME, names, summaries, *basis, self._unknown(session))
@@ -344,7 +481,9 @@ class Store:
 
     def _unknown(self, session: ClientSession) -> set[str]:
         """Windows that facts name and the registry does not."""
-        named = set(self._db["visits"].distinct("window", session=session)) | set(self._db["days"].distinct("window", session=session))
+        named = set(self._db["visits"].distinct("window", session=session)) | set(
+            self._db["days"].distinct("window", session=session)
+        )
         return named - set(self._db["windows"].distinct("_id", session=session))
 
     # answers
@@ -367,9 +506,14 @@ class Store:
                 raise NotFound(f"名录中没有这个窗口 / no such window: {code}")
             facts = self._facts(reference, [code], session)
             visits, days = facts.visits.get(code, []), facts.days.get(code, {})
-            state = window_state(window, visits, days, reference.campaigns, reference.completed_day, reference.today)
-            return {"code": code, "figure": presentation.window_document(state),
-                    "explanation": _explanation(window, visits, days, reference)}
+            state = window_state(
+                window, visits, days, reference.campaigns, reference.completed_day, reference.today
+            )
+            return {
+                "code": code,
+                "figure": presentation.window_document(state),
+                "explanation": _explanation(window, visits, days, reference),
+            }
 
     # verification
 
@@ -382,14 +526,38 @@ class Store:
             reference = self._reference(session)
             if reference is None:
                 raise NotReady("尚未发布活动方案 / no campaign has been published")
-            windows = {doc["_id"]: rebuild.window_info(doc) for doc in self._db["windows"].find({}, session=session)}
-            names = {doc["industry"]: doc["industry_name"] for doc in self._db["windows"].find({}, {"industry": 1, "industry_name": 1}, session=session).sort("industry_name", 1)}
-            visits = [Visit.from_document(doc) for doc in self._db["visits"].find({"campaign": reference.campaign}, session=session)]
-            rated = [Rating.from_document(entry) for doc in self._db["voices"].find({}, session=session) for entry in doc["ratings"]]
-            built = rebuild.rebuild([*visits, *rated], rebuild.Registry(names, windows, CITY, CITY_NAME),
-                                    reference.campaigns, reference.completed_day, reference.today)
-            expected = {f"window/{code}": presentation.window_document(state) for code, state in built.windows.items()}
-            expected |= {f"industry/{code}": presentation.rollup_document(state) for code, state in built.industries.items()}
+            windows = {
+                doc["_id"]: rebuild.window_info(doc) for doc in self._db["windows"].find({}, session=session)
+            }
+            names = {
+                doc["industry"]: doc["industry_name"]
+                for doc in self._db["windows"]
+                .find({}, {"industry": 1, "industry_name": 1}, session=session)
+                .sort("industry_name", 1)
+            }
+            visits = [
+                Visit.from_document(doc)
+                for doc in self._db["visits"].find({"campaign": reference.campaign}, session=session)
+            ]
+            rated = [
+                Rating.from_document(entry)
+                for doc in self._db["voices"].find({}, session=session)
+                for entry in doc["ratings"]
+            ]
+            built = rebuild.rebuild(
+                [*visits, *rated],
+                rebuild.Registry(names, windows, CITY, CITY_NAME),
+                reference.campaigns,
+                reference.completed_day,
+                reference.today,
+            )
+            expected = {
+                f"window/{code}": presentation.window_document(state) for code, state in built.windows.items()
+            }
+            expected |= {
+                f"industry/{code}": presentation.rollup_document(state)
+                for code, state in built.industries.items()
+            }
             expected[f"{CITY}/{CITY}"] = presentation.rollup_document(built.city)
             stored = {doc["_id"]: doc for doc in self._db["scores"].find({}, session=session)}
         pending = sum(doc["dirty"] or doc["basis"] != reference.basis for doc in stored.values())
@@ -398,7 +566,13 @@ class Store:
             for key in sorted(expected.keys() | stored.keys())
             if (stored.get(key) or {}).get("figure") != expected.get(key)
         ]
-        return {"pending": pending, "differences": differences, "visits": len(visits), "ratings": len(rated), "windows": len(windows)}
+        return {
+            "pending": pending,
+            "differences": differences,
+            "visits": len(visits),
+            "ratings": len(rated),
+            "windows": len(windows),
+        }
 
     def digest(self) -> list[Document]:
         """Scoring's facts as inspection digests its own: per kind and day a count and a hash over id and version."""
@@ -412,33 +586,61 @@ class Store:
                     day = _day_of(rating["occurred_at"])
                     lines.setdefault((day, "ratings"), []).append(f"{rating['id']}:{rating['version']}\n")
         return [
-            {"day": day, "kind": kind, "count": len(entries), "sha256": hashlib.sha256("".join(sorted(entries)).encode()).hexdigest()}
+            {
+                "day": day,
+                "kind": kind,
+                "count": len(entries),
+                "sha256": hashlib.sha256("".join(sorted(entries)).encode()).hexdigest(),
+            }
             for (day, kind), entries in sorted(lines.items())
         ]
 
 
-def _explanation(window: WindowInfo, visits: list[VisitFact], days: dict[ratings.DayKey, ratings.LevelCounts],
-                 reference: Reference) -> Document:
-    return presentation.explanation_document(explain(window, visits, days, reference.campaigns, reference.today))
+def _explanation(
+    window: WindowInfo,
+    visits: list[VisitFact],
+    days: dict[ratings.DayKey, ratings.LevelCounts],
+    reference: Reference,
+) -> Document:
+    return presentation.explanation_document(
+        explain(window, visits, days, reference.campaigns, reference.today)
+    )
 
 
-def _announcements(figure: Figure, version: int, before: Document | None, reference: Reference, traceparent: str) -> Iterator[Event]:
+def _announcements(
+    figure: Figure, version: int, before: Document | None, reference: Reference, traceparent: str
+) -> Iterator[Event]:
     level, document = figure.level, figure.document
     common = {"level": level, "code": figure.code, "version": version, "campaign": reference.campaign}
-    announce = partial(new_event, subject=f"{level}/{figure.code}", version=version, time=instant_text(real_now()), traceparent=traceparent)
+    announce = partial(
+        new_event,
+        subject=f"{level}/{figure.code}",
+        version=version,
+        time=instant_text(real_now()),
+        traceparent=traceparent,
+    )
     explanation = figure.explanation() if figure.explanation else None
     yield announce(scoring.score_changed, data={**common, "figure": document, "explanation": explanation})
     conforming = document["conformity"]["conforming"]
     was = bool(before and before["conformity"]["conforming"])
     if level == "window" and document["open"] and conforming != was:
-        gaps = [{"axis": axis["axis"], **gap} for axis in document["conformity"]["axes"] for gap in axis["gaps"]]
+        gaps = [
+            {"axis": axis["axis"], **gap} for axis in document["conformity"]["axes"] for gap in axis["gaps"]
+        ]
         yield announce(scoring.conformity_changed, data={**common, "conforming": conforming, "gaps": gaps})
     satisfaction = document["satisfaction"]
     previous = before["satisfaction"]["verdict"] if before else "insufficient"
     if level == CITY and satisfaction["verdict"] != previous:
-        yield announce(scoring.verdict_changed, data={
-            **common, "verdict": satisfaction["verdict"], "previous": previous, "satisfaction": satisfaction,
-            "day": satisfaction["verdict_day"]})
+        yield announce(
+            scoring.verdict_changed,
+            data={
+                **common,
+                "verdict": satisfaction["verdict"],
+                "previous": previous,
+                "satisfaction": satisfaction,
+                "day": satisfaction["verdict_day"],
+            },
+        )
 
 
 def _day_of(text: str) -> str:

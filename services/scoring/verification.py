@@ -45,10 +45,21 @@ def verify(store: Store, theirs: Callable[[], list[Document]] = inspections_dige
     state = "different" if compared["pending"] or compared["differences"] else "equal"
     metrics.VERIFICATIONS.labels("equal" if settled else "different").inc()
     if not settled:
-        log("verification_failed", level="error", state=state, facts=facts, differences=len(compared["differences"]), days=len(days))
+        log(
+            "verification_failed",
+            level="error",
+            state=state,
+            facts=facts,
+            differences=len(compared["differences"]),
+            days=len(days),
+        )
     return {
-        "state": state, "facts": facts, "differences": [*compared["differences"][:SHOWN], *days[:SHOWN]],
-        "visits": compared["visits"], "ratings": compared["ratings"], "windows": compared["windows"],
+        "state": state,
+        "facts": facts,
+        "differences": [*compared["differences"][:SHOWN], *days[:SHOWN]],
+        "visits": compared["visits"],
+        "ratings": compared["ratings"],
+        "windows": compared["windows"],
     }
 
 
@@ -60,6 +71,7 @@ def _facts(store: Store, theirs: Callable[[], list[Document]]) -> tuple[str, lis
     own = {(day["kind"], day["day"]): day for day in store.digest()}
     days = [
         {"kind": kind, "day": day, "scoring": own.get((kind, day)), "inspection": other.get((kind, day))}
-        for kind, day in sorted(own.keys() | other.keys()) if own.get((kind, day)) != other.get((kind, day))
+        for kind, day in sorted(own.keys() | other.keys())
+        if own.get((kind, day)) != other.get((kind, day))
     ]
     return ("different" if days else "equal"), days

@@ -35,38 +35,56 @@ def findings_notice(visit: Mapping[str, Any]) -> Notice | None:
         return None
     kept = ("item", "name", "clause", "axis", "required", "critical", "note")
     findings = [{key: finding[key] for key in kept} for finding in visit["findings"]]
-    return Notice(FINDINGS, f"window:{visit['window']}", {
-        "window": visit["window"],
-        "campaign": visit["campaign"],
-        "occurred_at": visit["occurred_at"],
-        "visit": visit["visit_id"],
-        "findings": sorted(findings, key=lambda finding: (not finding["critical"], not finding["required"], finding["item"])),
-    })
+    return Notice(
+        FINDINGS,
+        f"window:{visit['window']}",
+        {
+            "window": visit["window"],
+            "campaign": visit["campaign"],
+            "occurred_at": visit["occurred_at"],
+            "visit": visit["visit_id"],
+            "findings": sorted(
+                findings,
+                key=lambda finding: (not finding["critical"], not finding["required"], finding["item"]),
+            ),
+        },
+    )
 
 
 def conformity_notice(change: Mapping[str, Any]) -> Notice | None:
     """To the window's contact when it comes to conform or ceases to (clause 一.1); None for roll-ups."""
     if change["level"] != "window":
         return None
-    return Notice(CONFORMITY, f"window:{change['code']}", {
-        "window": change["code"],
-        "campaign": change["campaign"],
-        "conforming": change["conforming"],
-        "gaps": [{key: gap.get(key) for key in ("item", "name", "clause", "axis", "reason")} for gap in change["gaps"]],
-    })
+    return Notice(
+        CONFORMITY,
+        f"window:{change['code']}",
+        {
+            "window": change["code"],
+            "campaign": change["campaign"],
+            "conforming": change["conforming"],
+            "gaps": [
+                {key: gap.get(key) for key in ("item", "name", "clause", "axis", "reason")}
+                for gap in change["gaps"]
+            ],
+        },
+    )
 
 
 def verdict_notice(change: Mapping[str, Any]) -> Notice | None:
     """To the office when the city's verdict on the target changes (clause 一.2); None for windows and industries."""
     if change["level"] != "city":
         return None
-    return Notice(VERDICT, OFFICE, {
-        "campaign": change["campaign"],
-        "verdict": change["verdict"],
-        "previous": change["previous"],
-        "day": change["day"],
-        "satisfaction": dict(change["satisfaction"]),
-    })
+    return Notice(
+        VERDICT,
+        OFFICE,
+        {
+            "campaign": change["campaign"],
+            "verdict": change["verdict"],
+            "previous": change["previous"],
+            "day": change["day"],
+            "satisfaction": dict(change["satisfaction"]),
+        },
+    )
 
 
 RULES = {

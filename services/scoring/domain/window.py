@@ -196,7 +196,9 @@ def window_state(
     facility, quality = axis_figure(dimensions, FACILITY), axis_figure(dimensions, QUALITY)
     counts = total(day_counts.values())
     settled_days = [
-        day for (_, day), levels in day_counts.items() if any(levels) and completed_day and day <= completed_day
+        day
+        for (_, day), levels in day_counts.items()
+        if any(levels) and completed_day and day <= completed_day
     ]
     return WindowState(
         window=window,
